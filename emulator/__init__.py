@@ -1,0 +1,73 @@
+"""vpcemu: a packet-level, discrete-event emulator of a cloud VPC.
+
+The public names are loaded when they are first used, so that importing the package stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.model.entities import (
+        ConnectionTracking,
+        ExternalHost,
+        Instance,
+        InternetGateway,
+        Link,
+        NetworkInterface,
+        Policy,
+        Route,
+        RouteTable,
+        Subnet,
+        Vpc,
+        VpcPeeringConnection,
+    )
+    from emulator.model.files import dump, load, loads, save
+    from emulator.model.groups import GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
+    from emulator.model.topology import Topology
+    from emulator.network import Network
+    from emulator.replay import Replay
+
+_HOME = {
+    "emulator.model.entities": "ConnectionTracking ExternalHost Instance InternetGateway Link NetworkInterface Policy Route RouteTable "
+    "Subnet Vpc VpcPeeringConnection",
+    "emulator.model.files": "dump load loads save",
+    "emulator.model.groups": "GroupPeer ListPeer NetworkAcl PrefixList Rule SecurityGroup",
+    "emulator.model.topology": "Topology",
+    "emulator.network": "Network",
+    "emulator.replay": "Replay",
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = [
+    "ConnectionTracking",
+    "ExternalHost",
+    "GroupPeer",
+    "Instance",
+    "InternetGateway",
+    "Link",
+    "ListPeer",
+    "Network",
+    "NetworkAcl",
+    "NetworkInterface",
+    "Policy",
+    "PrefixList",
+    "Replay",
+    "Route",
+    "RouteTable",
+    "Rule",
+    "SecurityGroup",
+    "Subnet",
+    "Topology",
+    "Vpc",
+    "VpcPeeringConnection",
+    "dump",
+    "load",
+    "loads",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'emulator' has no attribute {name!r}")
+    return getattr(import_module(_MODULE[name]), name)

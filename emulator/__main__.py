@@ -1,0 +1,25 @@
+"""``python -m emulator`` and the command ``vpcemu``."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line; a person's mistake is one line on stderr and exit code 2."""
+    from emulator.errors import EmulatorError
+
+    try:
+        from emulator.cli import app
+
+        app()
+    except EmulatorError as trouble:
+        print(trouble, file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        # Whoever read our output has gone; let the interpreter's last flush go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One packet, one place, one time, as kernels."""

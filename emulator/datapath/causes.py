@@ -1,0 +1,262 @@
+"""Causes before effects: which packets of a capture would have been sent *here*.
+
+A capture tells what happened in its own network.  Where a packet is blocked, what hung on it would never have been
+sent: no SYN-ACK without a delivered SYN, no data without a handshake, no UDP or ICMP answer without its question, no
+ICMP error without the datagram that it quotes.  Each conversation of the capture is a row of ``flows``.
+
+    the opener (spoke first)              may send         needs
+    SYN, or anything if it began mid-way  always           –
+    tcp after a SYN                       once answered    a SYN-ACK delivered
+    the other side
+    SYN-ACK, SYN, RST                     once asked       a SYN delivered
+    any other tcp of a seen handshake     once open        an ACK of the opener delivered
+    udp, icmp reply, other protocols,
+    tcp that began mid-way                once asked       any packet of the opener delivered
+
+Only what *failed here* holds a packet back: if its cause is not in the capture at all, it goes.  What is held back is
+`UNSENT` and names the blocked packet at the root.  A cause that is still on its way makes its effect wait.  The
+responder answers to the addresses that it saw, so that translation works.
+"""
+
+from emulator.datapath.state import Count, Flight, Flow, Outcome, State
+from emulator.kernels import kernel
+from emulator.policy import conntrack
+from emulator.policy.conntrack import TrackingKey
+from emulator.policy.reasons import Verdict
+from emulator.wire.hashing import mix
+from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, Field, is_icmp_error
+
+SEND, WAIT = -1, -2  # what `blocked_by` says besides the index of a packet
+ASKED, HANDSHAKE, SYN_IN, SYN_ACK_IN, ACK_IN, OVER, OPENER_IS_A = (1 << bit for bit in range(7))
+_ACCEPT, _UNSENT = int(Verdict.ACCEPT), int(Verdict.UNSENT)
+
+
+@kernel
+def _key(
+    protocol: int, family: int, source_hi: int, source_lo: int, destination_hi: int, destination_lo: int, source_port: int, destination_port: int
+) -> TrackingKey:
+    """A conversation's key, the same for both directions; for ICMP queries the ports are identifier and sequence."""
+    from_a = 1
+    if source_hi > destination_hi or (source_hi == destination_hi and source_lo > destination_lo):
+        from_a = 0
+    is_icmp = protocol == ICMP or protocol == ICMPV6
+    if source_hi == destination_hi and source_lo == destination_lo and source_port > destination_port and not is_icmp:
+        from_a = 0
+    low, high = source_port, destination_port
+    if from_a == 0 and not is_icmp:
+        low, high = destination_port, source_port
+    key = conntrack.pack(1, family, protocol, low, high)
+    if from_a == 1:
+        return TrackingKey(key, source_hi, source_lo, destination_hi, destination_lo, 1)
+    return TrackingKey(key, destination_hi, destination_lo, source_hi, source_lo, 0)
+
+
+@kernel
+def _key_of_packet(state: State, p: int) -> TrackingKey:
+    flights = state.flights
+    protocol = flights[p, Field.PROTOCOL]
+    low, high = flights[p, Field.SOURCE_PORT], flights[p, Field.DESTINATION_PORT]
+    if protocol == ICMP or protocol == ICMPV6:
+        low, high = flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
+    if protocol == SCTP:
+        low, high = low * 0, high * 0
+    return _key(
+        protocol,
+        flights[p, Field.FAMILY],
+        flights[p, Field.SOURCE_HI],
+        flights[p, Field.SOURCE_LO],
+        flights[p, Field.DESTINATION_HI],
+        flights[p, Field.DESTINATION_LO],
+        low,
+        high,
+    )
+
+
+@kernel
+def _key_of_quoted(state: State, p: int) -> TrackingKey:
+    flights = state.flights
+    return _key(
+        flights[p, Field.QUOTED_PROTOCOL],
+        flights[p, Field.FAMILY],
+        flights[p, Field.QUOTED_SOURCE_HI],
+        flights[p, Field.QUOTED_SOURCE_LO],
+        flights[p, Field.QUOTED_DESTINATION_HI],
+        flights[p, Field.QUOTED_DESTINATION_LO],
+        flights[p, Field.QUOTED_SOURCE_PORT],
+        flights[p, Field.QUOTED_DESTINATION_PORT],
+    )
+
+
+@kernel
+def home(index_rows: int, key: TrackingKey) -> int:
+    """Where the search for a key begins in an index of so many rows."""
+    return mix(mix(mix(mix(mix(0, key.key), key.a_hi), key.a_lo), key.b_hi), key.b_lo) & (index_rows - 1)
+
+
+@kernel
+def _find(state: State, key: TrackingKey) -> int:
+    """Row of the flow with this key, or minus the free place in the index, minus one."""
+    index, flows = state.flow_index, state.flows
+    slot = home(index.shape[0], key)
+    while index[slot, 0] != 0:
+        row = index[slot, 0] - 1
+        if (
+            flows[row, Flow.KEY] == key.key
+            and flows[row, Flow.A_LO] == key.a_lo
+            and flows[row, Flow.B_LO] == key.b_lo
+            and flows[row, Flow.A_HI] == key.a_hi
+            and flows[row, Flow.B_HI] == key.b_hi
+        ):
+            return row
+        slot = (slot + 1) & (index.shape[0] - 1)
+    return -slot - 1
+
+
+@kernel
+def flow_of(state: State, p: int) -> int:
+    """Row of the flow of a capture's packet, made if it is the first; -1 for a packet that belongs to none."""
+    flights = state.flights
+    protocol, icmp_type = flights[p, Field.PROTOCOL], flights[p, Field.TYPE]
+    if flights[p, Field.FRAGMENT_OFFSET] != 0:
+        return -1
+    if (protocol == ICMP or protocol == ICMPV6) and conntrack.query_role(protocol, icmp_type) == conntrack.QUERY_NONE:
+        return -1
+    key = _key_of_packet(state, p)
+    row = _find(state, key)
+    if row >= 0:
+        return row
+    slot = -row - 1
+    row = state.counts[Count.FLOWS, 0]
+    state.counts[Count.FLOWS, 0] = row + 1
+    state.flow_index[slot, 0] = row + 1
+    flows = state.flows
+    flows[row, Flow.KEY] = key.key
+    flows[row, Flow.A_HI] = key.a_hi
+    flows[row, Flow.A_LO] = key.a_lo
+    flows[row, Flow.B_HI] = key.b_hi
+    flows[row, Flow.B_LO] = key.b_lo
+    flows[row, Flow.NUMBER] = row + 1
+    _open(state, row, key.from_a, flights[p, Field.FLAGS] if protocol == TCP else 0)
+    return row
+
+
+@kernel
+def _open(state: State, row: int, from_a: int, flags: int) -> None:
+    """(Re)start a conversation with the packet's source as its opener."""
+    flows = state.flows
+    flows[row, Flow.STATE] = (OPENER_IS_A if from_a == 1 else 0) | (HANDSHAKE if flags & (SYN | ACK) == SYN else 0)
+    flows[row, Flow.OPENER_HANGS] = 0
+    flows[row, Flow.ANSWER_HANGS] = 0
+
+
+@kernel
+def _waits_on(state: State, row: int, answers: int, good: int) -> int:
+    """What holds a packet that needs ``good`` in its flow's state: `SEND`, `WAIT`, or the index it hangs on."""
+    flows = state.flows
+    if flows[row, Flow.STATE] & good:
+        return SEND
+    hangs, pending = flows[row, Flow.OPENER_HANGS], flows[row, Flow.OPENER_PENDING]
+    if answers == 0:
+        hangs, pending = flows[row, Flow.ANSWER_HANGS], flows[row, Flow.ANSWER_PENDING]
+        if hangs == 0 and pending == 0:  # no answer in the capture: then what failed is the opener's own SYN
+            hangs, pending = flows[row, Flow.OPENER_HANGS], flows[row, Flow.OPENER_PENDING]
+    if pending > 0:
+        return WAIT
+    return hangs - 1 if hangs > 0 else SEND
+
+
+@kernel
+def blocked_by(state: State, p: int) -> int:
+    """`SEND`, `WAIT`, or the index of the blocked packet on which this packet of a capture hangs.
+
+    Notes the packet's flow in its flight; a responder's packet gets the addresses that the responder saw.
+    """
+    flights, flows = state.flights, state.flows
+    protocol, flags = flights[p, Field.PROTOCOL], flights[p, Field.FLAGS]
+    if flights[p, Field.QUOTED_PROTOCOL] != 0 and is_icmp_error(protocol, flights[p, Field.TYPE]):
+        key = _key_of_quoted(state, p)
+        row = _find(state, key)
+        if row < 0:
+            return SEND
+        quoted_answers = 1 if (flows[row, Flow.STATE] & OPENER_IS_A != 0) != (key.from_a == 1) else 0
+        if quoted_answers == 1:
+            hangs, pending = flows[row, Flow.ANSWER_HANGS], flows[row, Flow.ANSWER_PENDING]
+            if pending > 0:
+                return WAIT
+            return hangs - 1 if hangs > 0 else SEND
+        return _waits_on(state, row, 1, ASKED)
+    row = flow_of(state, p)
+    if row < 0:
+        return SEND
+    from_a = _key_of_packet(state, p).from_a
+    is_syn = protocol == TCP and flags & (SYN | ACK | RST) == SYN
+    if is_syn and flows[row, Flow.STATE] & OVER:
+        _open(state, row, from_a, flags)
+    answers = 1 if (flows[row, Flow.STATE] & OPENER_IS_A != 0) != (from_a == 1) else 0
+    blocked = SEND
+    if answers == 1:
+        if protocol == TCP and flows[row, Flow.STATE] & HANDSHAKE:
+            early = flags & (SYN | RST) != 0
+            blocked = _waits_on(state, row, 1, SYN_IN)
+            if blocked == SEND and not early:
+                blocked = _waits_on(state, row, 1, ACK_IN)
+        else:
+            blocked = _waits_on(state, row, 1, ASKED)
+    elif protocol == TCP and flows[row, Flow.STATE] & HANDSHAKE and not is_syn:
+        blocked = _waits_on(state, row, 0, SYN_ACK_IN)
+    if blocked == WAIT:
+        return WAIT
+    flights[p, Flight.FLOW] = row + 1
+    flights[p, Flight.ANSWERS] = answers
+    if blocked == SEND and answers == 1 and flows[row, Flow.STATE] & ASKED:
+        flights[p, Field.SOURCE_HI] = flows[row, Flow.AT_HI]
+        flights[p, Field.SOURCE_LO] = flows[row, Flow.AT_LO]
+        flights[p, Field.DESTINATION_HI] = flows[row, Flow.SEEN_HI]
+        flights[p, Field.DESTINATION_LO] = flows[row, Flow.SEEN_LO]
+    return blocked
+
+
+@kernel
+def began(state: State, p: int) -> None:
+    """Count a packet as on its way."""
+    row = state.flights[p, Flight.FLOW] - 1
+    if row >= 0:
+        state.flows[row, Flow.ANSWER_PENDING if state.flights[p, Flight.ANSWERS] == 1 else Flow.OPENER_PENDING] += 1
+
+
+@kernel
+def ended(state: State, p: int, verdict: int) -> None:
+    """Tell a packet's flow how it ended: what hangs on it may go, or is held back from now on."""
+    flights, flows = state.flights, state.flows
+    row = flights[p, Flight.FLOW] - 1
+    if row < 0:
+        return
+    answers = flights[p, Flight.ANSWERS] == 1
+    if verdict != _UNSENT:
+        flows[row, Flow.ANSWER_PENDING if answers else Flow.OPENER_PENDING] -= 1
+    hangs = Flow.ANSWER_HANGS if answers else Flow.OPENER_HANGS
+    flags = flights[p, Field.FLAGS] if flights[p, Field.PROTOCOL] == TCP else 0
+    state_bits = flows[row, Flow.STATE]
+    if verdict != _ACCEPT:
+        index = flights[p, Field.INDEX]
+        flows[row, hangs] = 1 + (state.outcomes[index, Outcome.HANGS_ON] if verdict == _UNSENT else index)
+        flows[row, Flow.STATE] = state_bits
+        return
+    flows[row, hangs] = 0
+    if flags & (RST | FIN):
+        state_bits |= OVER
+    if answers:
+        if flags & SYN:
+            state_bits |= SYN_ACK_IN
+    else:
+        state_bits |= ASKED
+        if flags & SYN:
+            state_bits |= SYN_IN
+        elif flags & ACK:
+            state_bits |= ACK_IN
+        flows[row, Flow.SEEN_HI] = flights[p, Field.SOURCE_HI]
+        flows[row, Flow.SEEN_LO] = flights[p, Field.SOURCE_LO]
+        flows[row, Flow.SEEN_PORT] = flights[p, Field.SOURCE_PORT]
+        flows[row, Flow.AT_HI] = flights[p, Field.DESTINATION_HI]
+        flows[row, Flow.AT_LO] = flights[p, Field.DESTINATION_LO]
+    flows[row, Flow.STATE] = state_bits

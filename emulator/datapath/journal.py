@@ -1,0 +1,74 @@
+"""The journal: one row of integers a step; and the end of a packet, one row of ``outcomes``."""
+
+from emulator.datapath import causes
+from emulator.datapath.state import Count, Flight, Outcome, State, Step
+from emulator.kernels import kernel
+from emulator.policy.reasons import Verdict
+from emulator.wire.headers import Field
+
+_ACCEPT = int(Verdict.ACCEPT)
+STEPS_AN_EVENT = 24
+
+
+@kernel
+def note(
+    state: State, p: int, now: int, stage: int, place: int, verdict: int, reason: int, rule: int, entry: int, value: int, hi: int, lo: int
+) -> None:
+    """Write a step, unless this run keeps no journal (no rows)."""
+    if state.journal.shape[0] == 0:
+        return
+    row = state.counts[Count.STEPS, 0]
+    state.counts[Count.STEPS, 0] = row + 1
+    journal = state.journal
+    journal[row, Step.TIME_NS] = now
+    journal[row, Step.PACKET] = state.flights[p, Field.INDEX]
+    journal[row, Step.STAGE] = stage
+    journal[row, Step.PLACE] = place
+    journal[row, Step.VERDICT] = verdict
+    journal[row, Step.REASON] = reason
+    journal[row, Step.RULE] = rule
+    journal[row, Step.ENTRY] = entry
+    journal[row, Step.VALUE] = value
+    journal[row, Step.HI] = hi
+    journal[row, Step.LO] = lo
+
+
+@kernel
+def passed(state: State, p: int, now: int, stage: int, place: int, rule: int, entry: int, value: int) -> None:
+    """Write a step that let the packet go on."""
+    note(state, p, now, stage, place, _ACCEPT, 0, rule, entry, value, 0, 0)
+
+
+@kernel
+def finish(state: State, p: int, now: int, stage: int, place: int, verdict: int, reason: int, rule: int) -> None:
+    """End a packet: its last step, its outcome, what it means to those who wait for it; its row is free again."""
+    note(state, p, now, stage, place, verdict, reason, rule, 0, 0, 0, 0)
+    flights = state.flights
+    row = flights[p, Field.INDEX]
+    outcomes = state.outcomes
+    outcomes[row, Outcome.VERDICT] = verdict
+    outcomes[row, Outcome.REASON] = reason
+    outcomes[row, Outcome.STAGE] = stage
+    outcomes[row, Outcome.PLACE] = place
+    outcomes[row, Outcome.RULE] = rule if verdict != _ACCEPT else flights[p, Flight.RULE]
+    outcomes[row, Outcome.TRACKED] = flights[p, Flight.TRACKED]
+    outcomes[row, Outcome.TIME_NS] = now
+    outcomes[row, Outcome.SOURCE_HI] = flights[p, Field.SOURCE_HI]
+    outcomes[row, Outcome.SOURCE_LO] = flights[p, Field.SOURCE_LO]
+    outcomes[row, Outcome.DESTINATION_HI] = flights[p, Field.DESTINATION_HI]
+    outcomes[row, Outcome.DESTINATION_LO] = flights[p, Field.DESTINATION_LO]
+    outcomes[row, Outcome.SOURCE_PORT] = flights[p, Field.SOURCE_PORT]
+    outcomes[row, Outcome.DESTINATION_PORT] = flights[p, Field.DESTINATION_PORT]
+    outcomes[row, Outcome.TTL_SPENT] = flights[p, Flight.TTL_SPENT]
+    outcomes[row, Outcome.SENDER] = flights[p, Flight.SENDER]
+    outcomes[row, Outcome.LOST] = flights[p, Flight.LOST]
+    causes.ended(state, p, verdict)
+    release(state, p)
+
+
+@kernel
+def release(state: State, p: int) -> None:
+    """Give a flight's row back."""
+    free = state.counts[Count.FREE, 0]
+    state.free[free, 0] = p
+    state.counts[Count.FREE, 0] = free + 1

@@ -1,0 +1,51 @@
+"""Links: when a packet arrives at the other end, or that it is lost.
+
+    ready = max(now, when the last bit before it has left)     rate: one packet after another, each direction apart
+    arrival = ready + length × 8 / rate + latency
+
+A packet that would wait behind more than ``queue`` bytes is dropped (tail drop).  Loss is a hash of (seed, packet id,
+link), so a run is the same on every machine.  Between places without a declared link a packet arrives at once.
+"""
+
+from emulator.datapath.state import LinkState, State
+from emulator.kernels import kernel
+from emulator.policy.reasons import Reason
+from emulator.policy.tables import LinkColumn, Tables
+from emulator.wire.hashing import mix
+from emulator.wire.headers import Field
+
+LOST, QUEUE_FULL = -int(Reason.EMU_LINK_LOSS), -int(Reason.EMU_LINK_QUEUE_FULL)
+_BITS = 8 * 10**9
+_PPB = 10**9
+
+
+@kernel
+def link_between(tables: Tables, a: int, b: int) -> int:
+    """Row of the link between two places times two, plus one towards the first end; -1 if none is declared."""
+    for row in range(tables.links.shape[0]):
+        if tables.links[row, LinkColumn.A] == a and tables.links[row, LinkColumn.B] == b:
+            return 2 * row
+        if tables.links[row, LinkColumn.A] == b and tables.links[row, LinkColumn.B] == a:
+            return 2 * row + 1
+    return -1
+
+
+@kernel
+def arrival(tables: Tables, state: State, p: int, lane: int, now: int) -> int:
+    """Time in ns at which a packet that enters a lane (see `link_between`) now arrives; `LOST` or `QUEUE_FULL`."""
+    if lane < 0:
+        return now
+    row = lane >> 1
+    links = tables.links
+    loss = links[row, LinkColumn.LOSS_PPB]
+    if loss > 0 and mix(mix(mix(0, tables.settings.seed), state.flights[p, Field.INDEX]), lane) % _PPB < loss:
+        return LOST
+    ready, rate = now, links[row, LinkColumn.RATE_BPS]
+    if rate > 0:
+        ready = max(now, state.links[lane, LinkState.BUSY_NS])
+        room = links[row, LinkColumn.QUEUE_BYTES]
+        if room > 0 and ready - now > room * _BITS // rate:
+            return QUEUE_FULL
+        ready += state.flights[p, Field.LENGTH] * _BITS // rate
+        state.links[lane, LinkState.BUSY_NS] = ready
+    return ready + links[row, LinkColumn.LATENCY_NS]

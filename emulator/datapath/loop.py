@@ -1,0 +1,182 @@
+"""advance: the only event loop.
+
+It takes the next thing that is due, from the queue or from the feed of a capture, in the order (time, kind, packet id),
+and lets the stages act.  It stops when nothing is due any more, after a number of events, or when a matrix needs to
+grow; then it says which, the engine makes room, and it goes on as if nothing had been.
+"""
+
+from enum import IntEnum
+
+from emulator.datapath import causes, queue
+from emulator.datapath.entrance import SERVICE, SKIP, entrance
+from emulator.datapath.gateways import send_from_outside, transit
+from emulator.datapath.journal import STEPS_AN_EVENT, finish, passed
+from emulator.datapath.fragments import wake
+from emulator.datapath.stages import ACCEPT, DELIVERED, EXEMPT, SENT, arrive, send
+from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
+from emulator.kernels import kernel
+from emulator.policy.conntrack import FREE_ROOM
+from emulator.policy.reasons import FIRST_PARSE_REASON, Reason, Verdict
+from emulator.policy.tables import PlaceKind, Tables, kind_of
+from emulator.wire.headers import FIELDS, PARSED, Field, Matrix
+
+_ARRIVE, _TRANSIT, _SEND = (int(kind) for kind in EventKind)
+_ENI, _OUTSIDE = int(PlaceKind.ENI), int(PlaceKind.OUTSIDE)
+_UNSENT, _SKIPPED = int(Verdict.UNSENT), int(Verdict.SKIPPED)
+_HELD_BACK = int(Reason.EMU_UNSENT)
+NOWHERE = 0  # the PLACE of a capture's packet that has not yet entered
+FLIGHT_COLUMNS = FIELDS + len(Flight)
+
+
+class Exit(IntEnum):
+    """Why `advance` came back."""
+
+    IDLE = 0
+    LIMIT = 1
+    ENTRIES = 2
+    QUEUE = 3
+    FLIGHTS = 4
+    JOURNAL = 5
+    FLOWS = 6
+    FRAGMENTS = 7
+
+
+IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS = (int(reason) for reason in Exit)
+
+
+@kernel
+def _room(state: State) -> int:
+    """What must grow before one more event may run; IDLE if nothing must."""
+    counts = state.counts
+    if 2 * (counts[Count.LIVE, 0] + FREE_ROOM) > state.entries.shape[0]:
+        return ENTRIES
+    if counts[Count.QUEUED, 0] + 4 > state.queue.shape[0]:
+        return QUEUE
+    if counts[Count.FREE, 0] < 1:
+        return FLIGHTS
+    if state.journal.shape[0] > 0 and counts[Count.STEPS, 0] + STEPS_AN_EVENT > state.journal.shape[0]:
+        return JOURNAL
+    if counts[Count.FLOWS, 0] + 2 > state.flows.shape[0]:
+        return FLOWS
+    if 2 * (counts[Count.FRAGMENTS, 0] + 4) > state.fragments.shape[0]:
+        return FRAGMENTS
+    return IDLE
+
+
+@kernel
+def _take(state: State, feed: Matrix, row: int) -> int:
+    """Copy a fed header into a free flight row; gives the row."""
+    free = state.counts[Count.FREE, 0] - 1
+    state.counts[Count.FREE, 0] = free
+    p = state.free[free, 0]
+    for column in range(FIELDS):
+        state.flights[p, column] = feed[row, column]
+    for column in range(FIELDS, FLIGHT_COLUMNS):
+        state.flights[p, column] = 0
+    return p
+
+
+@kernel
+def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
+    """A capture's packet enters: skipped, held back by its cause, waiting for it, or sent."""
+    flights = state.flights
+    status = flights[p, Field.STATUS]
+    if status != PARSED:
+        finish(state, p, now, SENT, NOWHERE, _SKIPPED, FIRST_PARSE_REASON + status, 0)
+        return
+    way = entrance(tables, state, p)
+    if way.how == SKIP:
+        finish(state, p, now, SENT, NOWHERE, _SKIPPED, way.place, 0)
+        return
+    if causal != 0:
+        blocked = causes.blocked_by(state, p)
+        if blocked == causes.WAIT:
+            # Its cause is on its way, so the queue is not empty; look again after the next thing that happens.
+            queue.push(state, max(now, state.queue[0, Event.TIME_NS]), _SEND, flights[p, Field.INDEX], p, NOWHERE)
+            return
+        if blocked != causes.SEND:
+            state.outcomes[flights[p, Field.INDEX], Outcome.HANGS_ON] = blocked
+            finish(state, p, now, SENT, way.place, _UNSENT, _HELD_BACK, 0)
+            return
+        causes.began(state, p)
+        way = entrance(tables, state, p)
+    flights[p, Field.SOURCE_HI], flights[p, Field.SOURCE_LO] = way.source_hi, way.source_lo
+    flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO] = way.destination_hi, way.destination_lo
+    if way.how == SERVICE:
+        finish(state, p, now, EXEMPT, way.place, ACCEPT, 0, 0)
+        return
+    _send(tables, state, p, way.place, now)
+
+
+@kernel
+def _send(tables: Tables, state: State, p: int, place: int, now: int) -> None:
+    """A packet is sent at an interface, or by a host outside."""
+    passed(state, p, now, SENT, place, 0, 0, 0)
+    if kind_of(tables, place) == _ENI:
+        send(tables, state, p, place, now)
+    else:
+        send_from_outside(tables, state, p, place, now)
+
+
+@kernel
+def _run(tables: Tables, state: State, causal: int) -> None:
+    """Take the first event of the queue and act on it."""
+    now, kind = state.queue[0, Event.TIME_NS], state.queue[0, Event.KIND]
+    p, place = state.queue[0, Event.FLIGHT], state.queue[0, Event.PLACE]
+    queue.pop(state)
+    wake(state, p, now)
+    if kind == _SEND and place == NOWHERE:
+        _enter(tables, state, p, now, causal)
+    elif kind == _SEND:
+        _send(tables, state, p, place, now)
+    elif kind == _TRANSIT:
+        transit(tables, state, p, place, now)
+    elif kind_of(tables, place) == _OUTSIDE:
+        finish(state, p, now, DELIVERED, place, ACCEPT, 0, 0)
+    else:
+        arrive(tables, state, p, place, now)
+
+
+@kernel
+def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, causal: int) -> int:
+    """Let everything happen that is due up to and at ``until``; gives an `Exit`.
+
+    Parameters
+    ----------
+    feed : (n, FIELDS) int64, headers of a capture in the order of time; ``counts[FED]`` is the next one's row
+    until : ns
+    limit : most events to run
+    causal : 1 if packets of the capture wait for their causes, 0 for open loop
+    """
+    counts = state.counts
+    for _ in range(limit):
+        need = _room(state)
+        if need != IDLE:
+            return need
+        queued, fed = counts[Count.QUEUED, 0] > 0, counts[Count.FED, 0] < feed.shape[0]
+        if not queued and not fed:
+            return IDLE
+        take_fed = fed
+        if fed and queued:
+            row = counts[Count.FED, 0]
+            due, time_ns = state.queue[0, Event.TIME_NS], max(feed[row, Field.TIME_NS], counts[Count.NOW_NS, 0])
+            if due != time_ns:
+                take_fed = time_ns < due
+            elif state.queue[0, Event.KIND] != _SEND:
+                take_fed = False
+            else:
+                take_fed = feed[row, Field.INDEX] < state.queue[0, Event.PACKET]
+        if take_fed:
+            row = counts[Count.FED, 0]
+            now = max(feed[row, Field.TIME_NS], counts[Count.NOW_NS, 0])
+            if now > until:
+                return IDLE
+            counts[Count.NOW_NS, 0] = now
+            counts[Count.FED, 0] = row + 1
+            _enter(tables, state, _take(state, feed, row), now, causal)
+        else:
+            if state.queue[0, Event.TIME_NS] > until:
+                return IDLE
+            counts[Count.NOW_NS, 0] = state.queue[0, Event.TIME_NS]
+            _run(tables, state, causal)
+    return LIMIT

@@ -1,0 +1,219 @@
+"""Engine: owns a State and lets the event loop run; makes room when the loop asks for it, and counts.
+
+Small work runs in the interpreter.  Work of more than `COMPILE_FROM` packets is compiled once and cached on disk.
+"""
+
+import copy
+import sys
+
+import numpy as np
+
+from emulator.datapath import causes
+from emulator.datapath.loop import Exit, advance
+from emulator.datapath.state import Count, Entry, Event, EventKind, Flight, Flow, Fragment, LinkState, Outcome, State, Step, new_state
+from emulator.kernels import available, compiled, is_cached
+from emulator.model.topology import Topology
+from emulator.policy import conntrack
+from emulator.policy.compile import Ids, compile_tables
+from emulator.wire.headers import FIELDS, Field, Matrix
+
+COMPILE_FROM = 20_000
+CACHED_FROM = 2_000
+FOREVER = 2**62
+_EMPTY = np.zeros((0, FIELDS), dtype=np.int64)
+
+
+class Engine:
+    """One run of one network.
+
+    Parameters
+    ----------
+    topology : what to run; `edit` exchanges it while the state stays
+    compiled : True or False to decide, None to compile when the work is large
+    journal : whether every step is written down
+    """
+
+    def __init__(self, topology: Topology, *, compiled: bool | None = None, journal: bool = True) -> None:
+        self.ids = Ids()
+        self.topology = topology
+        self.tables = compile_tables(topology, self.ids)
+        self.state = new_state(len(self.ids), len(topology.links))
+        self.causal = False
+        self.packets = 0
+        self._compiled = compiled
+        self._loop = advance
+        self._journal = journal
+        if not journal:
+            self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
+
+    @property
+    def now_ns(self) -> int:
+        """The time up to which everything has happened, in ns."""
+        return int(self.state.counts[Count.NOW_NS, 0])
+
+    def edit(self, topology: Topology) -> None:
+        """Exchange the topology between two events; entries, queues and packets on their way stay (SG-54, SG-58)."""
+        links = [link.between for link in self.topology.links]
+        self.topology = topology
+        self.tables = compile_tables(topology, self.ids)
+        usage = np.zeros((len(self.ids), self.state.usage.shape[1]), dtype=np.int64)
+        usage[: len(self.state.usage)] = self.state.usage
+        self.state = self.state._replace(usage=usage)
+        if [link.between for link in topology.links] != links:
+            self.state = self.state._replace(links=np.zeros((max(2 * len(self.tables.links), 1), len(LinkState)), dtype=np.int64))
+
+    def snapshot(self) -> State:
+        """A copy of the state, to return to with ``engine.state = copy``."""
+        return State(*(matrix.copy() for matrix in self.state))
+
+    def copy(self) -> "Engine":
+        """Another engine at the same moment, for a what-if."""
+        twin = copy.copy(self)
+        twin.state = self.snapshot()
+        twin.ids = copy.deepcopy(self.ids)
+        return twin
+
+    def inject(self, header: Matrix, place: int, at_ns: int) -> int:
+        """Queue a packet to be sent at a place (an id) at a time; gives the packet's id.
+
+        Parameters
+        ----------
+        header : (FIELDS,) int64, columns Field
+        """
+        if not self.state.counts[Count.FREE, 0]:
+            self._grow(Exit.FLIGHTS)
+        if self.state.counts[Count.QUEUED, 0] + 4 > len(self.state.queue):
+            self._grow(Exit.QUEUE)
+        packet = self.packets
+        self._make_outcomes(packet + 1)
+        free = self.state.counts[Count.FREE, 0] - 1
+        self.state.counts[Count.FREE, 0] = free
+        p = int(self.state.free[free, 0])
+        self.state.flights[p, :FIELDS] = header
+        self.state.flights[p, FIELDS:] = 0
+        self.state.flights[p, Field.INDEX] = packet
+        self.state.flights[p, Field.TIME_NS] = at_ns
+        from emulator.datapath import queue
+
+        queue.push(self.state, max(at_ns, self.now_ns), EventKind.SEND, packet, p, place)
+        return packet
+
+    def feed(self, headers: Matrix) -> None:
+        """Run a stretch of a capture: every packet enters at its time, and everything due by then happens.
+
+        Parameters
+        ----------
+        headers : (n, FIELDS) int64 in the order of time; INDEX counts on from the packets before
+        """
+        self._make_outcomes(self.packets + len(headers))
+        self.state.counts[Count.FED, 0] = 0
+        last = int(headers[-1, Field.TIME_NS]) if len(headers) else self.now_ns
+        self._advance(headers, max(last, self.now_ns), FOREVER)
+
+    def advance(self, until_ns: int = FOREVER, limit: int = FOREVER) -> int:
+        """Let everything happen up to a time, or for so many events; gives an `Exit`."""
+        code = self._advance(_EMPTY, until_ns, limit)
+        if code == Exit.IDLE and until_ns < FOREVER:
+            self.state.counts[Count.NOW_NS, 0] = max(self.now_ns, until_ns)
+        return code
+
+    def next_time_ns(self) -> int | None:
+        """When the next event is due; None if none is."""
+        return int(self.state.queue[0, Event.TIME_NS]) if self.state.counts[Count.QUEUED, 0] else None
+
+    def _make_outcomes(self, packets: int) -> None:
+        rows = len(self.state.outcomes)
+        if packets > rows:
+            while rows < packets:
+                rows *= 2
+            outcomes = np.zeros((rows, len(Outcome)), dtype=np.int64)
+            outcomes[: len(self.state.outcomes)] = self.state.outcomes
+            self.state = self.state._replace(outcomes=outcomes)
+        self.packets = max(self.packets, packets)
+
+    def _advance(self, feed: Matrix, until: int, limit: int) -> int:
+        self._choose_loop(len(feed))
+        while True:
+            # A limit is counted by the caller's steps alone, so growth in between costs nothing of it.
+            code = Exit(self._loop(self.tables, self.state, feed, until, limit, int(self.causal)))
+            if code in (Exit.IDLE, Exit.LIMIT):
+                return code
+            self._grow(code)
+
+    def _choose_loop(self, packets: int) -> None:
+        if self._loop is not advance or self._compiled is False:
+            return
+        if self._compiled or packets >= COMPILE_FROM or (packets >= CACHED_FROM and is_cached(advance)):
+            if available() and not is_cached(advance):
+                print("compiling the kernels, once for this version …", file=sys.stderr, flush=True)
+            self._loop = compiled(advance)
+
+    def _grow(self, code: Exit) -> None:
+        state = self.state
+        if code == Exit.ENTRIES:
+            conntrack.sweep(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
+            if 4 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > len(state.entries):
+                self.state = state._replace(entries=rehashed_entries(state.entries, 2 * len(state.entries)))
+        elif code == Exit.QUEUE:
+            self.state = state._replace(queue=_doubled(state.queue))
+        elif code == Exit.FLIGHTS:
+            rows = len(state.flights)
+            free = _doubled(state.free)
+            free[:rows, 0] = np.arange(rows, 2 * rows)
+            state.counts[Count.FREE, 0] = rows
+            self.state = state._replace(flights=_doubled(state.flights), free=free)
+        elif code == Exit.JOURNAL:
+            self.state = state._replace(journal=_doubled(state.journal))
+        elif code == Exit.FLOWS:
+            flows = _doubled(state.flows)
+            self.state = state._replace(flows=flows, flow_index=reindexed_flows(flows, int(state.counts[Count.FLOWS, 0])))
+        else:
+            self._clear_fragments()
+
+    def _clear_fragments(self) -> None:
+        old = self.state.fragments
+        live = old[(old[:, Fragment.KEY] != 0) & (old[:, Fragment.EXPIRES_NS] > self.now_ns)]
+        size = len(old)
+        while size < 4 * (len(live) + 4):
+            size *= 2
+        fresh = np.zeros((size, len(Fragment)), dtype=np.int64)
+        from emulator.wire.hashing import mix
+
+        for row in live.tolist():
+            key, _, source, _, destination, number = row[:6]
+            slot = mix(mix(mix(mix(0, key), source), destination), number) & (size - 1)
+            while fresh[slot, Fragment.KEY]:
+                slot = (slot + 1) & (size - 1)
+            fresh[slot] = row
+        self.state.counts[Count.FRAGMENTS, 0] = len(live)
+        self.state = self.state._replace(fragments=fresh)
+
+
+def _doubled(matrix: Matrix) -> Matrix:
+    larger = np.zeros((2 * len(matrix), matrix.shape[1]), dtype=np.int64)
+    larger[: len(matrix)] = matrix
+    return larger
+
+
+def rehashed_entries(entries: Matrix, rows: int) -> Matrix:
+    """The tracking table in a table of so many rows (a power of two)."""
+    fresh = np.zeros((rows, len(Entry)), dtype=np.int64)
+    for slot in np.flatnonzero(entries[:, Entry.KEY]).tolist():
+        at = -conntrack.find(fresh, conntrack.key_at(entries, slot)) - 1
+        fresh[at] = entries[slot]
+    return fresh
+
+
+def reindexed_flows(flows: Matrix, used: int) -> Matrix:
+    """A fresh index of the flow rows in use, twice as long as the table."""
+    index = np.zeros((2 * len(flows), 1), dtype=np.int64)
+    for row in range(used):
+        key = conntrack.TrackingKey(*(int(value) for value in flows[row, : Flow.STATE]), 0)
+        slot = causes.home(len(index), key)
+        while index[slot, 0]:
+            slot = (slot + 1) & (len(index) - 1)
+        index[slot, 0] = row + 1
+    return index
+
+
+__all__ = ["COMPILE_FROM", "FOREVER", "Engine", "Flight"]

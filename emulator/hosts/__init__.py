@@ -1,0 +1,1 @@
+"""Endpoints: a packet and a time in, packets to send out."""

@@ -1,0 +1,1 @@
+"""Other files turned into topologies."""

@@ -1,0 +1,91 @@
+"""Kernels: plain functions on integers that mean the same interpreted and compiled.
+
+``@kernel`` leaves a function as it is, so small work runs at once in the interpreter.  `compiled` gives the machine
+code of an entry point and of every kernel that it calls; numba is imported only then.  The disk cache is a folder
+named by a digest of all kernel sources and of the versions that shape the code, so a change in any kernel makes a new
+folder and two versions never share one.  ``NUMBA_DISABLE_JIT=1`` makes `compiled` give the plain function.
+"""
+
+import hashlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+_KERNELS: list[Callable[..., Any]] = []
+
+
+def kernel(function: F) -> F:
+    """The function itself, remembered as one that compiled code may call."""
+    _KERNELS.append(function)
+    return function
+
+
+def available() -> bool:
+    """Whether kernels can be compiled here at all (no numba in a browser, or switched off by the user)."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return False
+    from importlib.util import find_spec
+
+    return find_spec("numba") is not None
+
+
+@cache
+def digest() -> str:
+    """A name for this version of all kernels: their sources, Python, numba and the machine."""
+    from importlib.metadata import version
+
+    package = Path(__file__).parent
+    state = hashlib.sha256()
+    for source in sorted(package.rglob("*.py")):
+        if source.parent.name in ("wire", "policy", "datapath") or source.parent == package:
+            state.update(source.read_bytes())
+    state.update(f"{sys.version}{version('numba')}{platform.machine()}{os.environ.get('NUMBA_BOUNDSCHECK', '')}".encode())
+    return state.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept between runs; a private temporary folder if no home can be written to."""
+    base = Path(os.environ.get("VPCEMU_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpcemu")
+    folder = base / f"kernels-{digest()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="vpcemu-kernels-"))
+
+
+@cache
+def _numba() -> Any:
+    import numba
+    from numba.extending import register_jitable
+
+    numba.config.CACHE_DIR = str(cache_folder())
+    for function in _KERNELS:
+        register_jitable(function)
+    return numba
+
+
+def compiled(function: F) -> F:
+    """Machine code for a kernel; call it with the same arguments for the same result.
+
+    The first call for a version compiles for some seconds and fills the disk cache; later runs load it.
+    """
+    return _compiled(function) if available() else function  # type: ignore[return-value]
+
+
+@cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    machine: Callable[..., Any] = _numba().njit(cache=True, nogil=True)(function)
+    return machine
+
+
+def is_cached(function: Callable[..., Any]) -> bool:
+    """Whether this version's machine code of a kernel is already on disk, so that using it costs no compilation."""
+    return available() and any(cache_folder().rglob(f"*{function.__name__}*.nbc"))

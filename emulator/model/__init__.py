@@ -1,0 +1,1 @@
+"""What the user declares: frozen dataclasses without time or state."""

@@ -1,0 +1,313 @@
+"""Network: the front door.  A topology that packets move through, and that can be asked why."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.datapath.state import Count, Outcome
+from emulator.datapath.state import Step as Column
+from emulator.engine import FOREVER, Engine
+from emulator.errors import UsageError
+from emulator.hosts.responder import NONE, REPLY, answer
+from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
+from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service, parse_service
+from emulator.model.topology import Topology
+from emulator.observe.entries import TrackingEntry, entries_of
+from emulator.observe.explain import Explanation
+from emulator.observe.strangers import named_blocks
+from emulator.observe.trace import Trace, steps_of
+from emulator.observe.words import Words
+from emulator.policy.compile import INTERNET
+from emulator.policy.reasons import Stage, Verdict
+from emulator.wire.addresses import address
+from emulator.wire.headers import Field
+from emulator.wire.packet import Packet
+from emulator.wire.rewrite import rewritten
+
+if TYPE_CHECKING:
+    from emulator.replay import Replay
+
+Address = IPv4Address | IPv6Address
+EPHEMERAL_PORT = 49152
+_OUTSIDE_V4 = ("198.18.0.1", "8.8.8.8", "1.1.1.1", "100.128.0.1", "64.13.134.52", "185.0.0.1")
+_OUTSIDE_V6 = ("2a00::1", "2600::1", "2c0f::1", "2400::1")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a question begins or ends: an interface, a host outside or the internet; and its addresses, by family."""
+
+    id: str
+    name: str
+    ips: tuple[Address, ...]
+    public: dict[Address, Address]
+    listen: tuple[Service, ...] | None = None
+    vpc: str = ""
+
+
+class Network:
+    """A running network: send packets, replay captures, ask why, edit rules while it runs.
+
+    Parameters
+    ----------
+    topology : a Topology, or the path of a topology file
+    compiled : True or False to decide, None to compile the kernels when the work is large
+    policy : other settings than the topology's
+
+    Examples
+    --------
+    >>> from scapy.layers.inet import IP, TCP
+    >>> network = Network("topologies/web-server.yaml")
+    >>> network.send(IP(src="192.0.2.77", dst="198.51.100.10") / TCP(sport=50000, dport=22)).reason
+    'ENI_SG_RULES_MISMATCH'
+    """
+
+    def __init__(self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None) -> None:
+        if not isinstance(topology, Topology):
+            from emulator.model.files import load
+
+            topology = load(topology)
+        if policy is not None:
+            topology = topology.replace(policy=policy)
+        self.engine = Engine(topology, compiled=compiled)
+        self._words: Words | None = None
+
+    @property
+    def topology(self) -> Topology:
+        """The topology of the moment."""
+        return self.engine.topology
+
+    @property
+    def now_ns(self) -> int:
+        """The time of the moment, in ns since the run began."""
+        return self.engine.now_ns
+
+    @property
+    def words(self) -> Words:
+        """Words for ids of the moment."""
+        if self._words is None or self._words.tables is not self.engine.tables:
+            self._words = Words(self.topology, self.engine.ids, self.engine.tables)
+        return self._words
+
+    def edit(self, topology: Topology) -> None:
+        """Exchange the topology while it runs; tracked connections stay (SG-54, SG-58), the next packet meets the new rules (SG-55).
+
+        ``sg.propagation_delay_s`` lets that much time pass first (PL-7).
+        """
+        delay = topology.policy.propagation_delay_s
+        if delay:
+            self.advance(self.now_ns + delay * 1_000_000_000)
+        self.engine.edit(topology)
+
+    def advance(self, until_ns: int) -> None:
+        """Let time pass, and everything happen that is due by then."""
+        self.engine.advance(until_ns)
+
+    def send(self, packet: Any, *, at_ns: int | None = None, source: str | None = None) -> Trace:
+        """Send one packet, let everything happen that follows from it, and tell its way.
+
+        Parameters
+        ----------
+        packet : a Scapy packet (IP or Ethernet outermost), its bytes, or a `Packet`
+        at_ns : when, now if left out; never before now
+        source : name, id or ``instance:interface`` of the sender; left out, whoever owns the source address
+
+        Raises
+        ------
+        UsageError : not an IP datagram, or an unknown sender.
+        """
+        given = Packet.of(packet)
+        place = self._sender(given, source)
+        engine = self.engine
+        first_step = int(engine.state.counts[Count.STEPS, 0])
+        number = engine.inject(given.header, place, self.now_ns if at_ns is None else at_ns)
+        while not engine.state.outcomes[number, Outcome.VERDICT] and engine.next_time_ns() is not None:
+            engine.advance(FOREVER, 1)
+        return self._trace(given, number, first_step)
+
+    def _sender(self, packet: Packet, source: str | None) -> int:
+        ids = self.engine.ids
+        if source is not None:
+            return ids.of(self.place(source).id)
+        owners = self.topology.owners.get(packet.five_tuple.source, [])
+        inside = [key for key in owners if isinstance(self.topology.entities[key], NetworkInterface)]
+        if len(inside) > 1:
+            raise UsageError(f"{packet.five_tuple.source} belongs to {', '.join(inside)}; say source=")
+        return ids.of((inside or owners or [INTERNET])[0])
+
+    def _trace(self, sent: Packet, number: int, first_step: int) -> Trace:
+        state = self.engine.state
+        outcome = state.outcomes[number]
+        journal = state.journal[first_step : int(state.counts[Count.STEPS, 0])]
+        rows = journal[journal[:, Column.PACKET] == number]
+        why = self.words.why(sent.header, outcome)
+        verdict = Verdict(int(outcome[Outcome.VERDICT]))
+        delivered = Packet.parse(as_delivered(sent, outcome), sent.link_type) if verdict == Verdict.ACCEPT else None
+        steps = tuple(steps_of(self.words, rows, int(sent.header[Field.FAMILY]), why))
+        at = self.engine.ids.name(int(outcome[Outcome.PLACE]))
+        return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), self.words.rule(outcome[Outcome.RULE]), at)
+
+    def place(self, text: str) -> Place:
+        """What a question's SOURCE or DESTINATION means: a name, an id, ``instance:interface``, an address, ``internet``.
+
+        Raises
+        ------
+        UsageError : nothing of the kind.
+        """
+        if text == INTERNET:
+            return Place(INTERNET, INTERNET, self._strangers(), {})
+        try:
+            stranger = ip_address(text)
+        except ValueError:
+            stranger = None
+        if stranger is not None and not self.topology.owners.get(stranger):
+            return Place(INTERNET, text, (stranger,), {})
+        entity = self.topology.find(text)
+        if isinstance(entity, Instance):
+            enis = self.topology.interfaces_of(entity.id)
+            entity = enis[0]
+        if isinstance(entity, ExternalHost):
+            return Place(entity.id, entity.name, (stranger,) if stranger else entity.ips, {}, entity.listen)
+        if not isinstance(entity, NetworkInterface):
+            raise UsageError(f"{text} is neither an instance, an interface, a host outside nor an address; name one of these")
+        ips = (stranger,) if stranger in entity.private_ips else entity.private_ips
+        instance = self.topology.get(entity.instance, Instance)
+        vpc = self.topology.get(entity.subnet, Subnet).vpc
+        return Place(entity.id, self.topology.display(entity.id), ips, dict(entity.public_ips), instance.listen, vpc)
+
+    def _strangers(self) -> tuple[Address, ...]:
+        """An address of each family that no block of the topology names."""
+        blocks = named_blocks(self.topology)
+        found = []
+        for candidates in (_OUTSIDE_V4, _OUTSIDE_V6):
+            free = [ip_address(text) for text in candidates if not any(ip_address(text) in block for block in blocks)]
+            found.append(free[0] if free else ip_address(candidates[0]))
+        return tuple(found)
+
+    def explain(self, source: str, destination: str, service: str | Service, *, source_port: int | None = None) -> Explanation:
+        """Send one packet and, if it arrives, its answer, through a copy of this network; tell every step.
+
+        Parameters
+        ----------
+        source, destination : see `place`
+        service : ``tcp/443``, ``udp/53``, ``icmp``, ``icmp/3/4``, a protocol number, a console word such as HTTPS
+        source_port : of the first packet; an ephemeral one if left out
+
+        Raises
+        ------
+        UsageError : an unknown name or service, or two ends without an address of the same family.
+        """
+        try:
+            wanted = parse_service(service) if isinstance(service, str) else service
+        except ValueError as trouble:
+            raise UsageError(str(trouble)) from None
+        sender, receiver = self.place(source), self.place(destination)
+        probe = _probe(sender, receiver, wanted, source_port or EPHEMERAL_PORT)
+        twin = self.copy()
+        forward = twin.send(probe, source=sender.id)
+        kind, back = NONE, None
+        if forward.delivered is not None:
+            if forward.steps[-1].stage == Stage.EXEMPT:
+                kind = REPLY
+            else:
+                listen = self._listen_at(forward.at)
+                kind, reply = answer(forward.delivered, listen)
+                if reply is not None:
+                    back = twin.send(reply, source=forward.at)
+        return Explanation(source, destination, wanted, sender.name, receiver.name, forward, back, kind)
+
+    def _listen_at(self, place_id: str) -> tuple[Service, ...] | None:
+        entity = self.topology.entities.get(place_id)
+        if isinstance(entity, NetworkInterface):
+            return self.topology.get(entity.instance, Instance).listen
+        return entity.listen if isinstance(entity, ExternalHost) else None
+
+    def copy(self) -> "Network":
+        """This network at this moment, to try something on."""
+        twin = object.__new__(Network)
+        twin.engine = self.engine.copy()
+        twin._words = None
+        return twin
+
+    def replay(self, capture: str | Path, *, map: dict[str, str] | None = None, open_loop: bool = False, progress: bool = False) -> "Replay":
+        """Feed a capture through a fresh copy of this network; see `emulator.replay.replay`."""
+        from emulator.replay import replay
+
+        return replay(self.topology, capture, map=map, open_loop=open_loop, progress=progress)
+
+    def entries(self, interface: str | None = None) -> list[TrackingEntry]:
+        """The tracked connections that live now, of one interface or of all (CT-1)."""
+        only = None if interface is None else self.place(interface).id
+        return entries_of(self.words, self.engine.state, self.now_ns, only)
+
+    def allowance_exceeded(self, interface: str) -> int:
+        """Packets dropped at an interface because its instance's tracking table was full (CT-41)."""
+        number = self.engine.ids.of(self.place(interface).id)
+        return int(self.engine.state.usage[number, 1])
+
+    def _repr_png_(self) -> bytes:
+        return self.topology._repr_png_()
+
+
+def as_delivered(packet: Packet, outcome: Any) -> bytes:
+    """A packet's bytes as they were when it ended: addresses, time to live and checksums as the way left them."""
+    header = packet.header
+    family = int(header[Field.FAMILY])
+    source = address(family, int(outcome[Outcome.SOURCE_HI]), int(outcome[Outcome.SOURCE_LO]))
+    destination = address(family, int(outcome[Outcome.DESTINATION_HI]), int(outcome[Outcome.DESTINATION_LO]))
+    return rewritten(
+        packet.frame,
+        ip_offset=int(header[Field.IP_OFFSET]),
+        payload_offset=int(header[Field.PAYLOAD_OFFSET]),
+        protocol=int(header[Field.PROTOCOL]),
+        later_fragment=bool(header[Field.FRAGMENT_OFFSET]),
+        source=source,
+        destination=destination,
+        ttl_spent=int(outcome[Outcome.TTL_SPENT]),
+    )
+
+
+def _probe(sender: Place, receiver: Place, service: Service, source_port: int) -> Any:
+    """The first packet of a question, as a Scapy packet."""
+    from scapy.layers.inet import ICMP as Icmp
+    from scapy.layers.inet import IP, TCP as Tcp, UDP as Udp
+    from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6Unknown, IPv6
+    from scapy.packet import Raw
+
+    source, destination = _ends(sender, receiver, service)
+    v6 = destination.version == 6
+    network = (IPv6 if v6 else IP)(src=str(source), dst=str(destination))
+    protocol, (first, second) = service
+    if protocol == TCP:
+        return network / Tcp(sport=source_port, dport=max(first, 0), flags="S", seq=0)
+    if protocol == UDP:
+        return network / Udp(sport=source_port, dport=max(first, 0))
+    if protocol == ICMP and not v6:
+        return network / Icmp(type=8 if first < 0 else first, code=max(second, 0), id=1, seq=1)
+    if protocol == ICMPV6 and v6:
+        if first in (-1, 128):
+            return network / ICMPv6EchoRequest(id=1, seq=1)
+        return network / ICMPv6Unknown(type=first, code=max(second, 0), msgbody=b"\0" * 4)
+    if protocol < 0:
+        raise UsageError("a question needs one protocol; write tcp/443, udp/53, icmp or a protocol number")
+    if v6:
+        network.nh = protocol
+    else:
+        network.proto = protocol
+    return network / Raw(b"\0" * 8)
+
+
+def _ends(sender: Place, receiver: Place, service: Service) -> tuple[Address, Address]:
+    """Source and destination address of a question: one family; public addresses between inside and outside."""
+    versions = (6,) if service.protocol == ICMPV6 else (4,) if service.protocol == ICMP else (4, 6)
+    for version in versions:
+        sources = [ip for ip in sender.ips if ip.version == version]
+        targets = [ip for ip in receiver.ips if ip.version == version]
+        if sources and targets:
+            source, target = sources[0], targets[0]
+            if not sender.vpc and receiver.vpc:  # from outside an instance is known by its public address
+                target = receiver.public.get(target, target)
+            return source, target
+    raise UsageError(f"{sender.name} and {receiver.name} have no addresses of one family for {service}; give both an IPv4 or an IPv6 address")
+

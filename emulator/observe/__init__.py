@@ -1,0 +1,1 @@
+"""The journal and the outcomes, turned into answers."""

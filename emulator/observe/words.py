@@ -1,0 +1,264 @@
+"""Words for what happened: who, which rule, why not, and which rule came nearest.
+
+Nothing here decides anything: a near miss is found by calling the same `miss` that the groups call.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from emulator.datapath.state import Outcome
+from emulator.model.entities import NetworkInterface
+from emulator.model.groups import AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
+from emulator.model.services import ALL, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
+from emulator.model.topology import Topology
+from emulator.policy.compile import Ids
+from emulator.policy.reasons import STAGE_CODE, TEXT, Miss, Reason, Stage, Verdict
+from emulator.policy.rules import Subject, miss
+from emulator.policy.tables import RuleColumn, Tables
+from emulator.wire.addresses import address
+from emulator.wire.headers import Field
+
+GROUP_REASONS = (Reason.ENI_SG_RULES_MISMATCH, Reason.SG_HAS_NO_RULES, Reason.SG_REFERENCES_NOT_PRESERVED)
+_SIDE = {Direction.INGRESS: "source", Direction.EGRESS: "destination"}
+
+
+@dataclass(frozen=True)
+class NamedRule:
+    """A rule with the name that people see (``web ingress 3``) and where it was written."""
+
+    name: str
+    rule: Rule | AclRule
+    direction: Direction
+    owner: SecurityGroup | NetworkAcl
+
+    @property
+    def place(self) -> str:
+        """``file:line``, of the rule or of its group."""
+        return self.rule.place or self.owner.place
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """A rule that did not match, and the fields on which it failed."""
+
+    rule: NamedRule
+    fields: Miss
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        failed = [field.name.lower() for field in Miss if field in self.fields and field.name]
+        return {"rule": self.rule.name, "id": getattr(self.rule.rule, "id", ""), "place": self.rule.place, "failed": failed, "text": self.text}
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a packet was not delivered: code, stage (``I2``), place by name and by id, words, the nearest rule."""
+
+    code: str
+    stage: str
+    at: str
+    at_id: str
+    text: str
+    nearest: NearMiss | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The four fields that scripts rely on, and the nearest rule where there is one."""
+        plain: dict[str, Any] = {"code": self.code, "stage": self.stage, "at": self.at, "text": self.text}
+        if self.nearest is not None:
+            plain["nearest"] = self.nearest.to_json()
+        return plain
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.at}: {self.text}"
+
+
+class Words:
+    """Turns the ids and integers of one run into words.
+
+    Parameters
+    ----------
+    topology, ids, tables : those of the run, at the moment that is asked about
+    """
+
+    def __init__(self, topology: Topology, ids: Ids, tables: Tables) -> None:
+        self.topology, self.ids, self.tables = topology, ids, tables
+        self.rules = {named_id: named for named_id, named in _named_rules(topology)}
+        self._whys: dict[tuple[int, ...], Why] = {}
+
+    def place(self, number: int) -> str:
+        """The name of a place by its id: ``web-1:eth0``, ``internet``."""
+        return self.topology.display(self.ids.name(int(number))) if number else ""
+
+    def rule(self, number: int) -> NamedRule | None:
+        """The rule with this id; None for none, or if it was removed since."""
+        return self.rules.get(self.ids.name(int(number))) if number else None
+
+    def rule_name(self, number: int) -> str | None:
+        """``web ingress 1``; the bare id of a rule that was removed since; None for none."""
+        named = self.rule(number)
+        return named.name if named else (self.ids.name(int(number)) or None)
+
+    def host(self, ip: IPv4Address | IPv6Address) -> tuple[str, str]:
+        """Name and id of what has an address: an interface's instance, a host outside; empty if nothing has."""
+        for key in self.topology.owners.get(ip, []):
+            entity = self.topology.entities[key]
+            if isinstance(entity, NetworkInterface):
+                single = len(self.topology.interfaces_of(entity.instance)) == 1
+                return self.topology.display(entity.instance if single else key), key
+            return entity.name, key
+        return "", ""
+
+    def why(self, header: Any, outcome: Any) -> Why | None:
+        """Why a packet was not delivered, from its header row and its outcome row; None if it was.
+
+        Equal cases are worked out once.
+        """
+        if outcome[Outcome.VERDICT] == Verdict.ACCEPT:
+            return None
+        key = (
+            *(int(outcome[column]) for column in Outcome if column not in (Outcome.TIME_NS, Outcome.TTL_SPENT, Outcome.SOURCE_PORT)),
+            *(int(header[column]) for column in (Field.PROTOCOL, Field.TYPE, Field.CODE, Field.FRAGMENT_OFFSET)),
+        )
+        if key not in self._whys:
+            self._whys[key] = self._why(header, outcome)
+        return self._whys[key]
+
+    def _why(self, header: Any, outcome: Any) -> Why:
+        reason, stage = Reason(int(outcome[Outcome.REASON])), Stage(int(outcome[Outcome.STAGE]))
+        at_id = self.ids.name(int(outcome[Outcome.PLACE]))
+        at, text, nearest = self.place(outcome[Outcome.PLACE]), TEXT[reason], None
+        if reason in GROUP_REASONS and at_id in self.topology.entities:
+            direction = Direction.INGRESS if stage == Stage.GROUP_INGRESS else Direction.EGRESS
+            nearest = self.nearest(at_id, direction, self.subject(header, outcome, direction))
+            text = self._group_text(at_id, direction, header, outcome, reason, nearest)
+        elif reason == Reason.SUBNET_ACL_RESTRICTION:
+            named = self.rule(outcome[Outcome.RULE])
+            by = f"{named.name} denies {self.traffic(header, outcome)}" if named else f"no entry allows {self.traffic(header, outcome)}, so * denies it"
+            text = f"network ACL {by}"
+        elif reason in (Reason.NO_ROUTE_TO_DESTINATION, Reason.BAD_STATE_ROUTE, Reason.NO_POSSIBLE_DESTINATION):
+            text = f"{text}: {self.destination(header, outcome)}"
+        elif reason == Reason.EMU_UNSENT:
+            text = f"{text} (packet {int(outcome[Outcome.HANGS_ON])})"
+        return Why(reason.name, STAGE_CODE[stage] if outcome[Outcome.VERDICT] == Verdict.DROP else "", at, at_id, text, nearest)
+
+    def subject(self, header: Any, outcome: Any, direction: Direction) -> Subject:
+        """What the rules were held against when a packet was dropped by groups."""
+        remote = (Outcome.SOURCE_HI, Outcome.SOURCE_LO) if direction == Direction.INGRESS else (Outcome.DESTINATION_HI, Outcome.DESTINATION_LO)
+        later = header[Field.FRAGMENT_OFFSET] != 0
+        return Subject(
+            int(header[Field.FAMILY]),
+            int(header[Field.PROTOCOL]),
+            int(outcome[remote[0]]),
+            int(outcome[remote[1]]),
+            ALL if later else int(outcome[Outcome.DESTINATION_PORT]),
+            ALL if later else int(header[Field.TYPE]),
+            ALL if later else int(header[Field.CODE]),
+            int(outcome[Outcome.SENDER]),
+            int(outcome[Outcome.LOST]),
+        )
+
+    def misses(self, eni_id: str, direction: Direction, subject: Subject) -> Iterator[NearMiss]:
+        """Every rule of an interface's groups in a direction with the fields on which it fails, in order."""
+        row_by_id = self._rule_rows()
+        for group_id in self.topology.get(eni_id, NetworkInterface).security_groups:
+            for rule in self.topology.get(group_id, SecurityGroup).rules(direction):
+                fields = Miss(int(miss(self.tables, row_by_id[rule.id], subject)))
+                named = self.rules[rule.id]
+                yield NearMiss(named, fields, self._miss_text(named, fields, subject) if fields else f"{named.name} allows it")
+
+    def _rule_rows(self) -> dict[str, int]:
+        return {self.ids.name(int(number)): row for row, number in enumerate(self.tables.rules[:, RuleColumn.ID])}
+
+    def nearest(self, eni_id: str, direction: Direction, subject: Subject) -> NearMiss | None:
+        """The rule that failed on the fewest fields, peer rather than port if there is a choice; None if no rule is there."""
+        found = [candidate for candidate in self.misses(eni_id, direction, subject) if candidate.fields]
+        return min(found, key=lambda candidate: (candidate.fields.bit_count(), -int(candidate.fields)), default=None)
+
+    def _group_text(self, eni_id: str, direction: Direction, header: Any, outcome: Any, reason: Reason, nearest: NearMiss | None) -> str:
+        groups = [self.topology.entities[key].name for key in self.topology.get(eni_id, NetworkInterface).security_groups]
+        way = direction.name.lower()
+        names = ", ".join(groups)
+        if reason == Reason.SG_HAS_NO_RULES:
+            return f"{names} {'has' if len(groups) == 1 else 'have'} no {way} rule at all"
+        text = f"no {way} rule of {names} allows {self.traffic(header, outcome, direction)}"
+        return f"{text}; {nearest.text}" if nearest else text
+
+    def traffic(self, header: Any, outcome: Any, direction: Direction = Direction.INGRESS) -> str:
+        """``tcp/22 from 192.0.2.77`` or ``udp/53 to 8.8.8.8``."""
+        subject = self.subject(header, outcome, direction)
+        side = "from" if direction == Direction.INGRESS else "to"
+        remote = address(subject.family, subject.hi, subject.lo)
+        return f"{service_of(subject)} {side} {remote}"
+
+    def destination(self, header: Any, outcome: Any) -> str:
+        """The destination address of a packet when it ended."""
+        return str(address(int(header[Field.FAMILY]), int(outcome[Outcome.DESTINATION_HI]), int(outcome[Outcome.DESTINATION_LO])))
+
+    def _miss_text(self, named: NamedRule, fields: Miss, subject: Subject) -> str:
+        parts = [self._part(field, named, subject) for field in Miss if field in fields]
+        only = "only " if len(parts) == 1 else ""
+        return f"{named.name} fails {only}on {' and '.join(parts)}"
+
+    def _part(self, field: Miss, named: NamedRule, subject: Subject) -> str:
+        rule, side = named.rule, _SIDE[named.direction]
+        remote = address(subject.family, subject.hi, subject.lo)
+        first, last = rule.ports
+        peer = rule.block if isinstance(rule, AclRule) else rule.peer
+        match field:
+            case Miss.PROTOCOL:
+                return f"protocol: {protocol_name(subject.protocol)} is not {protocol_name(rule.protocol)}"
+            case Miss.PORT:
+                if subject.port == ALL:
+                    return f"port: a later fragment shows none, and the rule takes only {_range(first, last)}"
+                return f"port: {subject.port} is not {_range(first, last)}"
+            case Miss.TYPE:
+                return f"type: {subject.type} is not {first}"
+            case Miss.CODE:
+                return f"code: {subject.code} is not {last}"
+            case Miss.FAMILY:
+                return f"{side}: {remote} is IPv{subject.family}, the rule is for IPv{10 - subject.family} ({peer})"
+            case Miss.BLOCK:
+                return f"{side}: {remote} is not in {peer}"
+            case Miss.LIST:
+                list_name = self.topology.get(peer.list, PrefixList).name if isinstance(peer, ListPeer) else str(peer)
+                return f"{side}: {remote} is not in prefix list {list_name}"
+            case Miss.GROUP:
+                return f"{side}: {remote} is no member of {self._group_name(peer)}"
+            case Miss.IDENTITY:
+                return f"{side}: {remote} is a member of {self._group_name(peer)}, but its group was lost on the way"
+        return f"{side}: it names a group that is gone or out of reach (stale)"
+
+    def _group_name(self, peer: Any) -> str:
+        return self.topology.display(peer.group) if isinstance(peer, GroupPeer) else str(peer)
+
+
+def service_of(subject: Subject) -> str:
+    """``tcp/22``, ``icmp/8/0``, ``47``."""
+    if subject.protocol in (TCP, UDP):
+        return protocol_name(subject.protocol) if subject.port == ALL else str(Service(subject.protocol, (subject.port, subject.port)))
+    if subject.protocol in (ICMP, ICMPV6) and subject.type != ALL:
+        return str(Service(subject.protocol, (subject.type, subject.code)))
+    return protocol_name(subject.protocol)
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"in {first}-{last}"
+
+
+def _named_rules(topology: Topology) -> Iterator[tuple[str, NamedRule]]:
+    for entity in topology.entities.values():
+        if isinstance(entity, SecurityGroup):
+            for direction in Direction:
+                for number, rule in enumerate(entity.rules(direction), 1):
+                    yield rule.id, NamedRule(f"{entity.name} {direction.name.lower()} {number}", rule, direction, entity)
+        elif isinstance(entity, NetworkAcl):
+            for direction in Direction:
+                for entry in entity.rules(direction):
+                    way = direction.name.lower()
+                    yield f"{entity.id} {way} {entry.number}", NamedRule(f"{entity.name} {way} {entry.number}", entry, direction, entity)
+
+
+

@@ -1,0 +1,1 @@
+"""The semantics, as kernels on integer tables."""

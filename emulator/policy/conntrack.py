@@ -1,0 +1,372 @@
+"""Connection tracking: what one interface remembers, and for how long.
+
+An *entry* is one row of eight columns, one cache line, in an open-addressing table shared by all interfaces; the
+interface's id is part of the key (SG-12, CT-35).  The two ends stand in a canonical order, a bit of STATE says which
+of them started the flow, so one look-up serves both directions.
+
+    key of      ends                                     refreshed to
+    tcp         addresses, ports                         established timeout of the interface (CT-20)
+    udp         addresses, ports                         30 s; 180 s from the second reply on (CT-21 to CT-23)
+    icmp query  addresses, identifier, kind, who asks    ``ct.icmp_s`` (CT-4, CT-24)
+    others      addresses                                600 s (CT-8)
+
+    tcp:  SYN ─► OPEN ─► a FIN of each side, each followed by an ACK of the other ─► gone  (CT-26)
+                  └──── RST of either side ─────────────────────────────────────► gone
+    udp:  request ─► reply ─► request ─► reply: STREAM (CT-23)
+
+An entry lives while idle time < timeout (CT-28); every accepted packet of the flow restarts it (CT-27); a dead one is
+removed when somebody looks at it or needs its room.  Nothing looks at sequence numbers or windows (CT-37), so "its FIN
+is acknowledged" means: a segment with ACK came from the other side after the FIN.
+
+Source: EC2 User Guide, "Security group connection tracking"; facts CT-1 to CT-42.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from emulator.kernels import kernel
+from emulator.policy.tables import Eni, PlaceKind, Tables, kind_of, row_of
+from emulator.wire.hashing import mix
+from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Field, Matrix
+
+
+class Entry(IntEnum):
+    """Columns of ``entries``; TAG is the entry's id << 24 | the id of the rule that opened it; KEY 0 is a free row."""
+
+    KEY = 0
+    A_HI = 1
+    A_LO = 2
+    B_HI = 3
+    B_LO = 4
+    STATE = 5
+    EXPIRES_NS = 6
+    TAG = 7
+
+
+class Count(IntEnum):
+    """Rows of ``counts`` (n, 1) that belong to the tracking table."""
+
+    LIVE = 0
+    NEXT_ENTRY = 1
+
+
+class Usage(IntEnum):
+    """Columns of ``usage``, by id: TRACKED and RETRY_NS of an instance, EXCEEDED of an interface (CT-40, CT-41)."""
+
+    TRACKED = 0
+    EXCEEDED = 1
+    RETRY_NS = 2
+
+
+class TrackingKey(NamedTuple):
+    """The canonical key of a packet at an interface; ``from_a`` is 1 if the packet's source is end A."""
+
+    key: int
+    a_hi: int
+    a_lo: int
+    b_hi: int
+    b_lo: int
+    from_a: int
+
+
+# STATE bits.  Who started: end A or B.  TCP: FINs seen and acknowledged, closed, answered.  UDP: transactions.
+STARTED_BY_A, FIN_A, FIN_B, FIN_A_ACKED, FIN_B_ACKED, CLOSED, ANSWERED, ESTABLISHED, ASKED_AGAIN, STREAM = (1 << bit for bit in range(10))
+
+QUERY_NONE, QUERY_REQUEST, QUERY_REPLY = 0, 1, 2
+TAG_SHIFT, RULE_MASK = 24, (1 << 24) - 1
+FREE_ROOM = 8  # rows that must be free before an event may run
+GATEWAY_TCP_NS, GATEWAY_UDP_NS, GATEWAY_STREAM_NS = 350 * 10**9, 30 * 10**9, 180 * 10**9
+_ENI = int(PlaceKind.ENI)
+
+
+@kernel
+def query_role(protocol: int, icmp_type: int) -> int:
+    """Whether an ICMP message is a request or a reply of a query, or neither (CT-4 to CT-6)."""
+    if protocol == ICMP:
+        if icmp_type == 8 or icmp_type == 13 or icmp_type == 15 or icmp_type == 17:
+            return QUERY_REQUEST
+        if icmp_type == 0 or icmp_type == 14 or icmp_type == 16 or icmp_type == 18:
+            return QUERY_REPLY
+    elif protocol == ICMPV6:
+        if icmp_type == 128:
+            return QUERY_REQUEST
+        if icmp_type == 129:
+            return QUERY_REPLY
+    return QUERY_NONE
+
+
+@kernel
+def query_kind(icmp_type: int) -> int:
+    """One number for a request type and its reply type: echo 8 and 0, timestamp 13 and 14, …"""
+    if icmp_type == 0:
+        return 8
+    if icmp_type == 14 or icmp_type == 16 or icmp_type == 18:
+        return icmp_type - 1
+    if icmp_type == 129:
+        return 128
+    return icmp_type
+
+
+@kernel
+def pack(eni_id: int, family: int, protocol: int, low: int, high: int) -> int:
+    """Interface, family, protocol and two numbers of 16 bits in one positive integer."""
+    return low | (high << 16) | (protocol << 32) | ((1 if family == 6 else 0) << 40) | (eni_id << 41)
+
+
+@kernel
+def key_of(
+    eni_id: int,
+    family: int,
+    protocol: int,
+    source_hi: int,
+    source_lo: int,
+    destination_hi: int,
+    destination_lo: int,
+    source_port: int,
+    destination_port: int,
+    icmp_type: int,
+    identifier: int,
+) -> TrackingKey:
+    """The key under which an interface knows a packet's flow, the same for both directions."""
+    from_a = 1
+    if source_hi > destination_hi or (source_hi == destination_hi and source_lo > destination_lo):
+        from_a = 0
+    ports = protocol == TCP or protocol == UDP
+    if ports and source_hi == destination_hi and source_lo == destination_lo and source_port > destination_port:
+        from_a = 0
+    low, high = np.int64(0), np.int64(0)
+    if ports:
+        low, high = np.int64(source_port), np.int64(destination_port)
+        if from_a == 0:
+            low, high = high, low
+    elif protocol == ICMP or protocol == ICMPV6:
+        asks = from_a if query_role(protocol, icmp_type) == QUERY_REQUEST else 1 - from_a
+        low, high = np.int64(identifier), np.int64((query_kind(icmp_type) << 1) | asks)
+    key = pack(eni_id, family, protocol, low, high)
+    if from_a == 1:
+        return TrackingKey(key, source_hi, source_lo, destination_hi, destination_lo, 1)
+    return TrackingKey(key, destination_hi, destination_lo, source_hi, source_lo, 0)
+
+
+@kernel
+def packet_key(flights: Matrix, p: int, eni_id: int) -> TrackingKey:
+    """`key_of` for the packet in row ``p``."""
+    return key_of(
+        eni_id,
+        flights[p, Field.FAMILY],
+        flights[p, Field.PROTOCOL],
+        flights[p, Field.SOURCE_HI],
+        flights[p, Field.SOURCE_LO],
+        flights[p, Field.DESTINATION_HI],
+        flights[p, Field.DESTINATION_LO],
+        flights[p, Field.SOURCE_PORT],
+        flights[p, Field.DESTINATION_PORT],
+        flights[p, Field.TYPE],
+        flights[p, Field.IDENTIFIER],
+    )
+
+
+@kernel
+def home(entries: Matrix, key: TrackingKey) -> int:
+    """The row where the search for a key begins."""
+    return mix(mix(mix(mix(mix(0, key.key), key.a_hi), key.a_lo), key.b_hi), key.b_lo) & (entries.shape[0] - 1)
+
+
+@kernel
+def find(entries: Matrix, key: TrackingKey) -> int:
+    """Row of the entry with this key, or minus the free row where it would stand, minus one."""
+    mask = entries.shape[0] - 1
+    slot = home(entries, key)
+    while entries[slot, Entry.KEY] != 0:
+        if (
+            entries[slot, Entry.KEY] == key.key
+            and entries[slot, Entry.A_LO] == key.a_lo
+            and entries[slot, Entry.B_LO] == key.b_lo
+            and entries[slot, Entry.A_HI] == key.a_hi
+            and entries[slot, Entry.B_HI] == key.b_hi
+        ):
+            return slot
+        slot = (slot + 1) & mask
+    return -slot - 1
+
+
+@kernel
+def eni_of(entries: Matrix, slot: int) -> int:
+    """Id of the interface that an entry belongs to."""
+    return entries[slot, Entry.KEY] >> 41
+
+
+@kernel
+def holder(tables: Tables, place: int) -> int:
+    """Id of what an entry counts against: the instance of an interface, or the gateway itself."""
+    if kind_of(tables, place) == _ENI:
+        return tables.enis[row_of(tables, place), Eni.INSTANCE]
+    return place
+
+
+@kernel
+def key_at(entries: Matrix, slot: int) -> TrackingKey:
+    """The key of an occupied row."""
+    return TrackingKey(
+        entries[slot, Entry.KEY], entries[slot, Entry.A_HI], entries[slot, Entry.A_LO], entries[slot, Entry.B_HI], entries[slot, Entry.B_LO], 0
+    )
+
+
+@kernel
+def remove(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, slot: int) -> None:
+    """Free an entry's row and close the gap, so that searches stay whole."""
+    usage[holder(tables, eni_of(entries, slot)), Usage.TRACKED] -= 1
+    counts[Count.LIVE, 0] -= 1
+    mask = entries.shape[0] - 1
+    gap, slot = slot, (slot + 1) & mask
+    while entries[slot, Entry.KEY] != 0:
+        start = home(entries, key_at(entries, slot))
+        if ((slot - start) & mask) >= ((slot - gap) & mask):
+            for column in range(8):
+                entries[gap, column] = entries[slot, column]
+            gap = slot
+        slot = (slot + 1) & mask
+    entries[gap, Entry.KEY] = 0
+
+
+@kernel
+def sweep(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, instance: int, now: int) -> int:
+    """Remove an instance's dead entries (-1: everybody's); gives when the next of the living ones is due."""
+    due = np.int64(1) << 62
+    slot = 0
+    while slot < entries.shape[0]:
+        if entries[slot, Entry.KEY] != 0:
+            mine = instance == -1 or holder(tables, eni_of(entries, slot)) == instance
+            if mine and entries[slot, Entry.EXPIRES_NS] <= now:
+                remove(tables, entries, counts, usage, slot)
+                continue  # another entry may have moved into this row
+            if mine and entries[slot, Entry.EXPIRES_NS] < due:
+                due = entries[slot, Entry.EXPIRES_NS]
+        slot += 1
+    return due
+
+
+@kernel
+def timeout_ns(tables: Tables, eni_id: int, protocol: int, state: int) -> int:
+    """How long an entry in this state may idle; a gateway's own times are those of an NLB or NAT gateway (350 s)."""
+    settings = tables.settings
+    tcp, udp, stream = GATEWAY_TCP_NS, GATEWAY_UDP_NS, GATEWAY_STREAM_NS
+    if kind_of(tables, eni_id) == _ENI:
+        eni = row_of(tables, eni_id)
+        tcp, udp, stream = tables.enis[eni, Eni.TCP_NS], tables.enis[eni, Eni.UDP_NS], tables.enis[eni, Eni.STREAM_NS]
+    if protocol == TCP:
+        if state & CLOSED:
+            return settings.linger_ns
+        if state & ESTABLISHED == 0 and settings.embryonic_ns >= 0:
+            return settings.embryonic_ns
+        return tcp
+    if protocol == UDP:
+        return stream if state & STREAM else udp
+    if protocol == ICMP or protocol == ICMPV6:
+        return settings.icmp_ns
+    return settings.other_ns
+
+
+@kernel
+def next_state(protocol: int, state: int, from_a: int, flags: int) -> int:
+    """The state of an entry after one more packet of its flow."""
+    from_starter = (state & STARTED_BY_A != 0) == (from_a == 1)
+    if protocol == UDP:
+        if not from_starter:
+            state |= STREAM if state & ASKED_AGAIN else ANSWERED
+        elif state & ANSWERED:
+            state |= ASKED_AGAIN
+        return state
+    if protocol != TCP:
+        return state if from_starter else state | ANSWERED
+    if state & CLOSED and flags & (SYN | ACK) == SYN:
+        state = STARTED_BY_A if from_a == 1 else 0
+        return state
+    if flags & RST:
+        return state | CLOSED
+    if not from_starter:
+        state |= ANSWERED
+    elif state & ANSWERED and flags & SYN == 0:
+        state |= ESTABLISHED
+    if flags & ACK:
+        if from_a == 1 and state & FIN_B:
+            state |= FIN_B_ACKED
+        if from_a == 0 and state & FIN_A:
+            state |= FIN_A_ACKED
+    if flags & FIN:
+        state |= FIN_A if from_a == 1 else FIN_B
+    if state & FIN_A_ACKED and state & FIN_B_ACKED:
+        state |= CLOSED
+    return state
+
+
+@kernel
+def refresh(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, slot: int, flights: Matrix, p: int, from_a: int, now: int) -> None:
+    """Take one accepted packet into an entry: its state, its timer, and its end if the flow is closed."""
+    protocol = flights[p, Field.PROTOCOL]
+    state = next_state(protocol, entries[slot, Entry.STATE], from_a, flights[p, Field.FLAGS])
+    entries[slot, Entry.STATE] = state
+    expires = now + timeout_ns(tables, eni_of(entries, slot), protocol, state)
+    entries[slot, Entry.EXPIRES_NS] = expires
+    instance = holder(tables, eni_of(entries, slot))
+    if expires < usage[instance, Usage.RETRY_NS]:
+        usage[instance, Usage.RETRY_NS] = expires
+    if expires <= now:
+        remove(tables, entries, counts, usage, slot)
+
+
+@kernel
+def live(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: TrackingKey, now: int) -> int:
+    """Row of the living entry with this key or -1; a dead one is removed (CT-30)."""
+    slot = find(entries, key)
+    if slot >= 0 and entries[slot, Entry.EXPIRES_NS] <= now:
+        remove(tables, entries, counts, usage, slot)
+        slot = -1
+    return slot if slot >= 0 else -1
+
+
+@kernel
+def has_room(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, eni_id: int, now: int) -> bool:
+    """Whether the interface's instance may track one more flow (CT-40); dead entries are cleared first."""
+    eni = row_of(tables, eni_id)
+    limit, instance = tables.enis[eni, Eni.MAX_TRACKED], tables.enis[eni, Eni.INSTANCE]
+    if limit < 0 or usage[instance, Usage.TRACKED] < limit:
+        return True
+    if now >= usage[instance, Usage.RETRY_NS]:
+        # Whoever sets an earlier timer lowers RETRY_NS, so before it no sweep can find anything.
+        usage[instance, Usage.RETRY_NS] = sweep(tables, entries, counts, usage, instance, now)
+    return usage[instance, Usage.TRACKED] < limit
+
+
+@kernel
+def create(
+    tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: TrackingKey, flights: Matrix, p: int, rule_id: int, now: int
+) -> int:
+    """Open an entry for the packet in row ``p``; gives its id.  The caller has seen to it that a row is free."""
+    slot = -find(entries, key) - 1
+    protocol = flights[p, Field.PROTOCOL]
+    state = STARTED_BY_A if key.from_a == 1 else 0
+    if protocol == TCP and flights[p, Field.FLAGS] & SYN == 0:
+        state |= ESTABLISHED | ANSWERED
+    if protocol == TCP and flights[p, Field.FLAGS] & FIN:
+        state |= FIN_A if key.from_a == 1 else FIN_B
+    eni_id = key.key >> 41
+    counts[Count.NEXT_ENTRY, 0] += 1
+    number = counts[Count.NEXT_ENTRY, 0]
+    entries[slot, Entry.KEY] = key.key
+    entries[slot, Entry.A_HI] = key.a_hi
+    entries[slot, Entry.A_LO] = key.a_lo
+    entries[slot, Entry.B_HI] = key.b_hi
+    entries[slot, Entry.B_LO] = key.b_lo
+    entries[slot, Entry.STATE] = state
+    expires = now + timeout_ns(tables, eni_id, protocol, state)
+    entries[slot, Entry.EXPIRES_NS] = expires
+    entries[slot, Entry.TAG] = (number << TAG_SHIFT) | rule_id
+    counts[Count.LIVE, 0] += 1
+    instance = holder(tables, eni_id)
+    usage[instance, Usage.TRACKED] += 1
+    if expires < usage[instance, Usage.RETRY_NS]:
+        usage[instance, Usage.RETRY_NS] = expires
+    return number

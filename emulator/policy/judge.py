@@ -1,0 +1,133 @@
+"""The security groups' judgement of one packet at one interface: tracking first, then the union of all rules.
+
+This is the reference algorithm of CT-42, and the only one: live runs, replay, `explain` and what-if all come here.
+"""
+
+from emulator.kernels import kernel
+from emulator.policy import conntrack
+from emulator.policy.conntrack import TAG_SHIFT, Entry, Usage
+from emulator.policy.reasons import Decision, Reason, Verdict
+from emulator.policy.rules import ALL, Subject, first_match, untracked_pair
+from emulator.policy.tables import (
+    FRAGMENTS_DROP,
+    INGRESS,
+    MIDSTREAM_PICKUP,
+    MIDSTREAM_RULES_ONLY,
+    MIDSTREAM_STRICT,
+    RuleColumn,
+    Tables,
+    row_of,
+)
+from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Field, Matrix, is_icmp_error
+
+ACCEPT, DROP = int(Verdict.ACCEPT), int(Verdict.DROP)
+_MISMATCH, _NO_RULES = int(Reason.ENI_SG_RULES_MISMATCH), int(Reason.SG_HAS_NO_RULES)
+_IDENTITY_LOST, _EXHAUSTED, _MIDSTREAM = int(Reason.SG_REFERENCES_NOT_PRESERVED), int(Reason.EMU_CT_EXHAUSTED), int(Reason.EMU_TCP_MIDSTREAM)
+RULE_MASK = conntrack.RULE_MASK
+
+
+@kernel
+def subject_of(tables: Tables, flights: Matrix, p: int, direction: int, member: int, lost: int) -> Subject:
+    """What the rules are held against: the remote address and the destination port (SG-6)."""
+    later = flights[p, Field.FRAGMENT_OFFSET] != 0
+    hi, lo = flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO]
+    if direction == INGRESS:
+        hi, lo = flights[p, Field.SOURCE_HI], flights[p, Field.SOURCE_LO]
+    port = ALL if later else flights[p, Field.DESTINATION_PORT]
+    kind = ALL if later else flights[p, Field.TYPE]
+    code = ALL if later else flights[p, Field.CODE]
+    return Subject(flights[p, Field.FAMILY], flights[p, Field.PROTOCOL], hi, lo, port, kind, code, member, lost)
+
+
+@kernel
+def _quoted_entry(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, flights: Matrix, p: int, eni_id: int, now: int) -> int:
+    """Row of the living entry of the flow that an ICMP error quotes, or -1 (CT-36)."""
+    key = conntrack.key_of(
+        eni_id,
+        flights[p, Field.FAMILY],
+        flights[p, Field.QUOTED_PROTOCOL],
+        flights[p, Field.QUOTED_SOURCE_HI],
+        flights[p, Field.QUOTED_SOURCE_LO],
+        flights[p, Field.QUOTED_DESTINATION_HI],
+        flights[p, Field.QUOTED_DESTINATION_LO],
+        flights[p, Field.QUOTED_SOURCE_PORT],
+        flights[p, Field.QUOTED_DESTINATION_PORT],
+        8 if flights[p, Field.FAMILY] == 4 else 128,
+        flights[p, Field.QUOTED_SOURCE_PORT],
+    )
+    return conntrack.live(tables, entries, counts, usage, key, now)
+
+
+@kernel
+def judge(
+    tables: Tables,
+    entries: Matrix,
+    counts: Matrix,
+    usage: Matrix,
+    flights: Matrix,
+    p: int,
+    eni_id: int,
+    direction: int,
+    member: int,
+    lost: int,
+    autotrack: int,
+    now: int,
+) -> Decision:
+    """Whether an interface's groups let a packet through in a direction.
+
+    Parameters
+    ----------
+    entries, counts, usage : the tracking table, changed in place; FREE_ROOM rows are free
+    flights : packets on their way, columns Field; ``p`` the packet's row
+    member, lost : see `rules.Subject`
+    autotrack : 1 if the path makes tracking certain (CT-16)
+    now : ns
+    """
+    protocol = flights[p, Field.PROTOCOL]
+    is_icmp = protocol == ICMP or protocol == ICMPV6
+    role = conntrack.query_role(protocol, flights[p, Field.TYPE])
+    key = conntrack.packet_key(flights, p, eni_id)
+    whole = flights[p, Field.FRAGMENT_OFFSET] == 0 or tables.settings.fragments != FRAGMENTS_DROP
+    if whole and (not is_icmp or role != conntrack.QUERY_NONE):
+        slot = conntrack.live(tables, entries, counts, usage, key, now)
+        if slot >= 0:
+            tag = entries[slot, Entry.TAG]
+            conntrack.refresh(tables, entries, counts, usage, slot, flights, p, key.from_a, now)
+            return Decision(ACCEPT, 0, tag & RULE_MASK, tag >> TAG_SHIFT)
+    if tables.settings.icmp_error_related != 0 and is_icmp and is_icmp_error(protocol, flights[p, Field.TYPE]):
+        slot = _quoted_entry(tables, entries, counts, usage, flights, p, eni_id, now)
+        if slot >= 0:
+            tag = entries[slot, Entry.TAG]
+            return Decision(ACCEPT, 0, tag & RULE_MASK, tag >> TAG_SHIFT)
+
+    eni = row_of(tables, eni_id)
+    match = first_match(tables, eni, direction, subject_of(tables, flights, p, direction, member, lost))
+    if match.rule < 0:
+        if match.any_rule == 0:
+            return Decision(DROP, _NO_RULES, 0, 0)
+        return Decision(DROP, _IDENTITY_LOST if match.identity_lost != 0 else _MISMATCH, 0, 0)
+    rule_id = tables.rules[match.rule, RuleColumn.ID]
+    if not whole:
+        return Decision(ACCEPT, 0, rule_id, 0)
+    if protocol == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) != SYN:
+        if tables.settings.midstream == MIDSTREAM_STRICT:
+            return Decision(DROP, _MIDSTREAM, rule_id, 0)
+        if tables.settings.midstream == MIDSTREAM_RULES_ONLY or flights[p, Field.FLAGS] & (RST | SYN) != 0:
+            return Decision(ACCEPT, 0, rule_id, 0)
+    if is_icmp and role != conntrack.QUERY_REQUEST:
+        return Decision(ACCEPT, 0, rule_id, 0)
+    if (protocol == TCP or protocol == UDP) and autotrack == 0:
+        family = flights[p, Field.FAMILY]
+        # The second test is the flow's mirror image, so that an answer of an untracked flow opens no entry (CT-18).
+        if untracked_pair(tables, eni, direction, family, protocol, flights[p, Field.DESTINATION_PORT]) or untracked_pair(
+            tables, eni, 1 - direction, family, protocol, flights[p, Field.SOURCE_PORT]
+        ):
+            return Decision(ACCEPT, 0, rule_id, 0)
+    if not conntrack.has_room(tables, entries, counts, usage, eni_id, now):
+        usage[eni_id, Usage.EXCEEDED] += 1
+        return Decision(DROP, _EXHAUSTED, rule_id, 0)
+    entry = conntrack.create(tables, entries, counts, usage, key, flights, p, rule_id, now)
+    return Decision(ACCEPT, 0, rule_id, entry)
+
+
+__all__ = ["ACCEPT", "DROP", "MIDSTREAM_PICKUP", "judge", "subject_of"]

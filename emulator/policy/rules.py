@@ -1,0 +1,195 @@
+"""Rules: does this one match, and if not, on which fields does it fail; which is the first that matches.
+
+A rule is judged against the *remote* side of a packet: on the way in its source, on the way out its destination; the
+port is always the packet's destination port (SG-6, NA-7).  All rules of all groups are looked at (SG-4); the lowest
+rule of the first group that matches is named, whatever else matches as well.  Security group rules and network ACL
+entries are rows of the same matrix and go through the same `miss`.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from emulator.kernels import kernel
+from emulator.policy.reasons import Miss
+from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PrefixBlock, RuleColumn, Tables
+from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP
+
+ALL = -1
+
+
+class PeerKind(IntEnum):
+    """What a rule's other side is (SG-21); a stale one matches nothing (SG-32)."""
+
+    BLOCK = 0
+    LIST = 1
+    GROUP = 2
+    STALE = 3
+
+
+class Subject(NamedTuple):
+    """What a rule is held against: one packet, seen from one interface in one direction.
+
+    ``member`` is the id of the interface at the other end if its group identity holds here, else 0; ``lost`` is the
+    id of that interface if identity was lost on the way (SG-25), so that the miss can say so.
+    """
+
+    family: int
+    protocol: int
+    hi: int
+    lo: int
+    port: int
+    type: int
+    code: int
+    member: int
+    lost: int
+
+
+_FAMILY, _PROTOCOL, _PORT, _TYPE, _CODE = int(Miss.FAMILY), int(Miss.PROTOCOL), int(Miss.PORT), int(Miss.TYPE), int(Miss.CODE)
+_BLOCK, _LIST, _GROUP, _IDENTITY, _STALE = int(Miss.BLOCK), int(Miss.LIST), int(Miss.GROUP), int(Miss.IDENTITY), int(Miss.STALE)
+_PEER_BLOCK, _PEER_LIST, _PEER_GROUP, _PEER_STALE = (int(kind) for kind in PeerKind)
+ICMP_EXTRA = 16  # room for all flags in one integer
+
+
+@kernel
+def is_member(tables: Tables, eni_id: int, group_id: int) -> bool:
+    """Whether an interface has a group attached."""
+    row = tables.places[eni_id, 1]
+    for at in range(tables.enis[row, Eni.GROUPS], tables.enis[row, Eni.GROUPS_END]):
+        if tables.memberships[at, Membership.GROUP_ID] == group_id:
+            return True
+    return False
+
+
+@kernel
+def miss(tables: Tables, rule: int, subject: Subject) -> int:
+    """The fields on which a rule fails for a subject, as bits of `Miss`; 0 is a match.
+
+    Ports count for tcp and udp only, type and code for icmp and icmpv6 only; a port of a packet that shows none
+    (-1, a later fragment) is matched by all ports alone (FB-32).
+    """
+    rules = tables.rules
+    bits = 0
+    protocol = rules[rule, RuleColumn.PROTOCOL]
+    if protocol != ALL and protocol != subject.protocol:
+        bits |= _PROTOCOL
+    elif protocol == TCP or protocol == UDP:
+        first, last = rules[rule, RuleColumn.FROM], rules[rule, RuleColumn.TO]
+        if not (first <= subject.port <= last) and not (subject.port == ALL and first == 0 and last == 65535):
+            bits |= _PORT
+    elif protocol == ICMP or protocol == ICMPV6:
+        kind, code = rules[rule, RuleColumn.FROM], rules[rule, RuleColumn.TO]
+        if kind != ALL and kind != subject.type:
+            bits |= _TYPE
+        elif code != ALL and code != subject.code:
+            bits |= _CODE
+    peer = rules[rule, RuleColumn.PEER]
+    if peer == _PEER_BLOCK:
+        if rules[rule, RuleColumn.FAMILY] != subject.family:
+            bits |= _FAMILY
+        elif (subject.hi & rules[rule, RuleColumn.MASK_HI]) != rules[rule, RuleColumn.NET_HI] or (
+            subject.lo & rules[rule, RuleColumn.MASK_LO]
+        ) != rules[rule, RuleColumn.NET_LO]:
+            bits |= _BLOCK
+    elif peer == _PEER_LIST:
+        found = False
+        for at in range(rules[rule, RuleColumn.PEER_START], rules[rule, RuleColumn.PEER_END]):
+            blocks = tables.blocks
+            if (
+                blocks[at, PrefixBlock.FAMILY] == subject.family
+                and (subject.hi & blocks[at, PrefixBlock.MASK_HI]) == blocks[at, PrefixBlock.NET_HI]
+                and (subject.lo & blocks[at, PrefixBlock.MASK_LO]) == blocks[at, PrefixBlock.NET_LO]
+            ):
+                found = True
+                break
+        if not found:
+            bits |= _LIST
+    elif peer == _PEER_GROUP:
+        group = rules[rule, RuleColumn.PEER_START]
+        if subject.family == 6 and tables.settings.ref_matches_ipv6 == 0:
+            bits |= _GROUP
+        elif subject.member == 0 or not is_member(tables, subject.member, group):
+            bits |= _IDENTITY if subject.lost != 0 and is_member(tables, subject.lost, group) else _GROUP
+    else:
+        bits |= _STALE
+    return bits
+
+
+@kernel
+def direction_start(tables: Tables, group: int, direction: int) -> int:
+    """First rule row of a group in one direction."""
+    return tables.groups[group, Group.INGRESS] if direction == INGRESS else tables.groups[group, Group.EGRESS]
+
+
+@kernel
+def direction_end(tables: Tables, group: int, direction: int) -> int:
+    """One past the last rule row of a group in one direction."""
+    return tables.groups[group, Group.INGRESS_END] if direction == INGRESS else tables.groups[group, Group.EGRESS_END]
+
+
+class Match(NamedTuple):
+    """The first rule row that matches (-1 none), whether any rule was there, and whether identity alone was missing."""
+
+    rule: int
+    any_rule: int
+    identity_lost: int
+
+
+@kernel
+def first_match(tables: Tables, eni: int, direction: int, subject: Subject) -> Match:
+    """The first rule, over all groups of an interface row, that allows a subject (SG-4, SG-5)."""
+    any_rule, identity_lost = 0, 0
+    for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
+        group = tables.memberships[at, Membership.GROUP_ROW]
+        for rule in range(direction_start(tables, group, direction), direction_end(tables, group, direction)):
+            any_rule = 1
+            bits = miss(tables, rule, subject)
+            if bits == 0:
+                return Match(rule, 1, 0)
+            if bits == _IDENTITY:
+                identity_lost = 1
+    return Match(-1, any_rule, identity_lost)
+
+
+@kernel
+def untracked_pair(tables: Tables, eni: int, direction: int, family: int, protocol: int, port: int) -> bool:
+    """Whether a flow that starts in ``direction`` towards ``port`` is untracked by CT-9 (a) and (b).
+
+    (a) some rule of that direction allows it from or to everyone; (b) some rule of the other direction allows
+    everyone on any port, with all protocols or the flow's own (CT-12).  Families apart (CT-11); two halves, prefix
+    lists and groups are not everyone (CT-14); any pair of any two groups will do (CT-13).
+    """
+    opens, answers = False, False
+    for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
+        group = tables.memberships[at, Membership.GROUP_ROW]
+        for way in range(2):
+            for rule in range(direction_start(tables, group, way), direction_end(tables, group, way)):
+                rules = tables.rules
+                if (
+                    rules[rule, RuleColumn.PEER] != _PEER_BLOCK
+                    or rules[rule, RuleColumn.FAMILY] != family
+                    or rules[rule, RuleColumn.EVERYONE] == 0
+                ):
+                    continue
+                allowed = rules[rule, RuleColumn.PROTOCOL]
+                if allowed != ALL and allowed != protocol:
+                    continue
+                if way == direction:
+                    if allowed == ALL or rules[rule, RuleColumn.FROM] <= port <= rules[rule, RuleColumn.TO]:
+                        opens = True
+                elif allowed == ALL or (rules[rule, RuleColumn.FROM] == 0 and rules[rule, RuleColumn.TO] == 65535):
+                    answers = True
+        if opens and answers:
+            return True
+    return False
+
+
+@kernel
+def acl_match(tables: Tables, start: int, end: int, subject: Subject) -> int:
+    """The first entry row of a network ACL that matches, in rising number; -1 is the ``*`` at its end (NA-4, NA-5)."""
+    for rule in range(start, end):
+        if miss(tables, rule, subject) == 0:
+            return rule
+    return -1
+
+
+__all__ = ["ALL", "EGRESS", "INGRESS", "Match", "PeerKind", "Subject", "acl_match", "first_match", "is_member", "miss", "untracked_pair"]

@@ -1,0 +1,267 @@
+"""The integer tables that the kernels read: one matrix a kind of thing, a row an entry, columns an IntEnum.
+
+Everything that can stand in a journal has a positive *id* that never changes during a run, also when the topology is
+edited; ``places`` leads from an id to its row in the tables of the moment.  Row numbers never leave a kernel.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from emulator.kernels import kernel
+from emulator.wire.hashing import mix
+from emulator.wire.headers import Matrix
+
+INGRESS, EGRESS = 0, 1
+
+
+class PlaceKind(IntEnum):
+    """What an id stands for, where the kernels ask."""
+
+    NONE = 0
+    ENI = 1
+    OUTSIDE = 2
+    INTERNET_GATEWAY = 3
+    EGRESS_ONLY_GATEWAY = 4
+    NAT_GATEWAY = 5
+    PEERING = 6
+
+
+class Place(IntEnum):
+    """Columns of ``places``, indexed by id."""
+
+    KIND = 0
+    ROW = 1
+
+
+class Eni(IntEnum):
+    """Columns of ``enis``; timeouts in ns; MAX_TRACKED -1 is without limit."""
+
+    ID = 0
+    VPC = 1
+    SUBNET = 2
+    INSTANCE = 3
+    GROUPS = 4
+    GROUPS_END = 5
+    CHECK = 6
+    TCP_NS = 7
+    UDP_NS = 8
+    STREAM_NS = 9
+    MAX_TRACKED = 10
+
+
+class Membership(IntEnum):
+    """Columns of ``memberships``: the groups of each interface, one after another."""
+
+    GROUP_ID = 0
+    GROUP_ROW = 1
+
+
+class Group(IntEnum):
+    """Columns of ``groups``: where its rules stand in ``rules``."""
+
+    ID = 0
+    INGRESS = 1
+    INGRESS_END = 2
+    EGRESS = 3
+    EGRESS_END = 4
+
+
+class RuleColumn(IntEnum):
+    """Columns of ``rules``.  FROM and TO are ports, or ICMP type and code; PEER_START is a group's id for a group."""
+
+    ID = 0
+    PROTOCOL = 1
+    FROM = 2
+    TO = 3
+    PEER = 4
+    FAMILY = 5
+    NET_HI = 6
+    NET_LO = 7
+    MASK_HI = 8
+    MASK_LO = 9
+    PEER_START = 10
+    PEER_END = 11
+    EVERYONE = 12
+    ALLOW = 13
+
+
+class PrefixBlock(IntEnum):
+    """Columns of ``blocks``: entries of prefix lists and the blocks of VPCs."""
+
+    FAMILY = 0
+    NET_HI = 1
+    NET_LO = 2
+    MASK_HI = 3
+    MASK_LO = 4
+
+
+class Cell(IntEnum):
+    """Columns of ``index``, an open-addressing hash table of addresses.
+
+    SCOPE is a VPC's id for private addresses, 0 for what the internet sees.  OTHER is the public address of a private
+    one, the private address of a public one, zeros if there is none.
+    """
+
+    SCOPE = 0
+    HI = 1
+    LO = 2
+    OWNER = 3
+    OTHER_HI = 4
+    OTHER_LO = 5
+
+
+class SubnetColumn(IntEnum):
+    """Columns of ``subnets``; ROUTER_LO is the low half of the reserved router address (base + 1)."""
+
+    ID = 0
+    VPC = 1
+    ROUTES = 2
+    ROUTES_END = 3
+    ACL_INGRESS = 4
+    ACL_INGRESS_END = 5
+    ACL_EGRESS = 6
+    ACL_EGRESS_END = 7
+    ROUTER_LO = 8
+    BROADCAST_LO = 9
+    ACL_ID = 10
+
+
+class VpcColumn(IntEnum):
+    """Columns of ``vpcs``; GATEWAY is the internet gateway's id, RESOLVER_LO the low half of base + 2."""
+
+    ID = 0
+    BLOCKS = 1
+    BLOCKS_END = 2
+    GATEWAY = 3
+    RESOLVER_LO = 4
+    EGRESS_ONLY = 5
+
+
+class RouteColumn(IntEnum):
+    """Columns of ``routes``; a table's rows stand in the order in which they win."""
+
+    ID = 0
+    FAMILY = 1
+    NET_HI = 2
+    NET_LO = 3
+    MASK_HI = 4
+    MASK_LO = 5
+    TARGET = 6
+    BLACKHOLE = 7
+
+
+LOCAL = 0  # a route's TARGET when it is ``local``
+
+
+class GatewayColumn(IntEnum):
+    """Columns of ``gateways``; VPC_B and ACTIVE are a peering's, ADDRESS, SUBNET and PUBLIC a NAT gateway's."""
+
+    ID = 0
+    KIND = 1
+    VPC = 2
+    VPC_B = 3
+    ACTIVE = 4
+    SUBNET = 5
+    ADDRESS_LO = 6
+    PUBLIC_LO = 7
+
+
+class LinkColumn(IntEnum):
+    """Columns of ``links``; A and B are ids of places; RATE 0 and QUEUE 0 are without limit; LOSS in 1e-9."""
+
+    A = 0
+    B = 1
+    LATENCY_NS = 2
+    RATE_BPS = 3
+    QUEUE_BYTES = 4
+    LOSS_PPB = 5
+
+
+class Settings(NamedTuple):
+    """The policy knobs as integers; times in ns, -1 where a knob is unset."""
+
+    midstream: int
+    icmp_error_related: int
+    embryonic_ns: int
+    linger_ns: int
+    icmp_ns: int
+    other_ns: int
+    autotrack_2023: int
+    entry_survives_acl_drop: int
+    fragments: int
+    fall_through: int
+    per_hop_ttl: int
+    router_ping: int
+    ref_matches_ipv6: int
+    block_port_25: int
+    hairpin: int
+    check_after_groups: int
+    seed: int
+
+
+MIDSTREAM_RULES_ONLY, MIDSTREAM_PICKUP, MIDSTREAM_STRICT = 0, 1, 2
+FRAGMENTS_REASSEMBLE, FRAGMENTS_FIRST, FRAGMENTS_DROP = 0, 1, 2
+
+
+class Tables(NamedTuple):
+    """All tables of one moment; see the columns above."""
+
+    places: Matrix
+    enis: Matrix
+    memberships: Matrix
+    groups: Matrix
+    rules: Matrix
+    blocks: Matrix
+    index: Matrix
+    subnets: Matrix
+    vpcs: Matrix
+    routes: Matrix
+    gateways: Matrix
+    links: Matrix
+    settings: Settings
+
+
+@kernel
+def lookup(index: Matrix, scope: int, hi: int, lo: int) -> int:
+    """Row of ``index`` that holds an address in a scope, or -1."""
+    mask = index.shape[0] - 1
+    slot = mix(mix(mix(0, scope), hi), lo) & mask
+    while index[slot, Cell.OWNER] != 0:
+        if index[slot, Cell.LO] == lo and index[slot, Cell.HI] == hi and index[slot, Cell.SCOPE] == scope:
+            return slot
+        slot = (slot + 1) & mask
+    return -1
+
+
+@kernel
+def owner(tables: Tables, scope: int, hi: int, lo: int) -> int:
+    """Id of what has an address in a scope, 0 if nothing has."""
+    slot = lookup(tables.index, scope, hi, lo)
+    return tables.index[slot, Cell.OWNER] if slot >= 0 else 0
+
+
+@kernel
+def kind_of(tables: Tables, place: int) -> int:
+    """The `PlaceKind` of an id."""
+    return tables.places[place, Place.KIND]
+
+
+@kernel
+def row_of(tables: Tables, place: int) -> int:
+    """Row of an id in its own table; -1 if it is gone."""
+    return tables.places[place, Place.ROW]
+
+
+@kernel
+def in_vpc(tables: Tables, vpc: int, family: int, hi: int, lo: int) -> bool:
+    """Whether an address lies in one of a VPC's blocks (``vpc`` is its id)."""
+    row = row_of(tables, vpc)
+    for at in range(tables.vpcs[row, VpcColumn.BLOCKS], tables.vpcs[row, VpcColumn.BLOCKS_END]):
+        blocks = tables.blocks
+        if (
+            blocks[at, PrefixBlock.FAMILY] == family
+            and (hi & blocks[at, PrefixBlock.MASK_HI]) == blocks[at, PrefixBlock.NET_HI]
+            and (lo & blocks[at, PrefixBlock.MASK_LO]) == blocks[at, PrefixBlock.NET_LO]
+        ):
+            return True
+    return False

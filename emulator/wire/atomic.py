@@ -1,0 +1,79 @@
+"""Files that are there whole or not at all: written beside the target, then renamed over it."""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+from emulator.errors import CaptureError
+
+_WAYS_OUT = {
+    errno.ENOENT: "make the folder first",
+    errno.ENOTDIR: "make the folder first",
+    errno.EISDIR: "name a file in it",
+    errno.EACCES: "choose a place you may write to",
+    errno.EPERM: "choose a place you may write to",
+    errno.EROFS: "choose a place you may write to",
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+@contextmanager
+def written(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """An open binary file whose content becomes that of ``path`` when the block ends well.
+
+    Until then, and if the block raises, ``path`` keeps the content it had.  A link is followed and the permissions of
+    the old file are kept.  What is not a regular file (a pipe, /dev/stdout) is written as it goes.
+
+    Raises
+    ------
+    CaptureError : the file cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with written(f"{folder}/flows.json") as file:
+    ...         _ = file.write(b"{}")
+    ...     pathlib.Path(folder, "flows.json").read_bytes()
+    b'{}'
+    """
+    name = os.fspath(path)
+    if "\0" in name:
+        raise CaptureError(f"{name!r}: cannot be written: embedded null byte; choose another name")
+    ours: set[object] = {None, name}
+    try:
+        try:
+            mode = os.stat(name).st_mode
+        except FileNotFoundError:
+            mode = 0
+        if mode and not stat.S_ISREG(mode):
+            with open(name, "wb") as file:
+                yield file
+            return
+        if mode and not os.access(name, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        target = os.path.realpath(name)
+        temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.tmp")
+        ours.add(temporary)
+        with open(temporary, "xb") as file:
+            try:
+                yield file
+                file.close()
+                if mode:
+                    os.chmod(temporary, stat.S_IMODE(mode))
+                os.replace(temporary, target)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(temporary)
+                raise
+    except OSError as error:
+        if error.filename not in ours:  # another file's trouble, met inside the block
+            raise
+        way_out = _WAYS_OUT.get(error.errno or 0, "choose another place")
+        raise CaptureError(f"{name}: cannot be written: {error.strerror or error}; {way_out}") from None

@@ -1,0 +1,411 @@
+"""Frames to integers: the header of one datagram as a row of int64.
+
+A row is one datagram.  Its columns are `Field`; `parse_frame` fills them from bytes and never fails: what cannot be
+used gets a `Status` that says why.
+
+    link header ─► VLAN tags ─► IPv4 │ IPv6 ─► extension headers ─► TCP │ UDP │ SCTP │ ICMP │ ICMPv6 ─► quoted datagram
+
+Sources: RFC 791, RFC 8200 §4, RFC 9293 §3.1, RFC 768, RFC 792, RFC 4443; IEEE 802.1Q; the link types' layouts as
+registered with tcpdump.org.
+"""
+
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from emulator.kernels import kernel
+from emulator.wire.addresses import address
+
+Matrix = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
+FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+MAX_EXTENSION_HEADERS = 16
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _OPTIONS = 0, 43, 44, 51, 60
+_MOBILITY, _HIP, _SHIM6 = 135, 139, 140
+_IPV4, _IPV6, _ARP, _PPPOE = 0x0800, 0x86DD, 0x0806, 0x8864
+_MAPPED = 0xFFFF << 32
+
+
+class Field(IntEnum):
+    """Columns of a header row; addresses are halves, lengths and offsets are bytes."""
+
+    STATUS = 0
+    FAMILY = 1
+    PROTOCOL = 2
+    SOURCE_HI = 3
+    SOURCE_LO = 4
+    DESTINATION_HI = 5
+    DESTINATION_LO = 6
+    SOURCE_PORT = 7
+    DESTINATION_PORT = 8
+    FLAGS = 9
+    TYPE = 10
+    CODE = 11
+    IDENTIFIER = 12
+    SEQUENCE = 13
+    LENGTH = 14
+    TTL = 15
+    FRAGMENT_OFFSET = 16
+    FRAGMENT_ID = 17
+    MORE_FRAGMENTS = 18
+    IP_OFFSET = 19
+    PAYLOAD_OFFSET = 20
+    TIME_NS = 21
+    INDEX = 22
+    QUOTED_PROTOCOL = 23
+    QUOTED_SOURCE_HI = 24
+    QUOTED_SOURCE_LO = 25
+    QUOTED_DESTINATION_HI = 26
+    QUOTED_DESTINATION_LO = 27
+    QUOTED_SOURCE_PORT = 28
+    QUOTED_DESTINATION_PORT = 29
+
+
+FIELDS = len(Field)
+
+
+class Status(IntEnum):
+    """What became of a frame."""
+
+    PARSED = 0
+    NOT_IP = 1
+    ARP = 2
+    TRUNCATED = 3
+    MALFORMED = 4
+    LINK_TYPE = 5
+
+
+PARSED, NOT_IP, ARP, TRUNCATED, MALFORMED, LINK_TYPE = (int(status) for status in Status)
+
+
+class FiveTuple(NamedTuple):
+    """Protocol, addresses and ports of one direction; ICMP and portless protocols have ports 0."""
+
+    protocol: int
+    source: IPv4Address | IPv6Address
+    source_port: int
+    destination: IPv4Address | IPv6Address
+    destination_port: int
+
+    def reply(self) -> "FiveTuple":
+        """The five-tuple of the other direction."""
+        return FiveTuple(self.protocol, self.destination, self.destination_port, self.source, self.source_port)
+
+
+def five_tuple(row: Any) -> FiveTuple:
+    """The five-tuple of a header row."""
+    family = int(row[Field.FAMILY])
+    return FiveTuple(
+        int(row[Field.PROTOCOL]),
+        address(family, row[Field.SOURCE_HI], row[Field.SOURCE_LO]),
+        int(row[Field.SOURCE_PORT]),
+        address(family, row[Field.DESTINATION_HI], row[Field.DESTINATION_LO]),
+        int(row[Field.DESTINATION_PORT]),
+    )
+
+
+@kernel
+def be16(buffer: Bytes, at: int) -> int:
+    """Two bytes, most significant first."""
+    return (np.int64(buffer[at]) << 8) | np.int64(buffer[at + 1])
+
+
+@kernel
+def be32(buffer: Bytes, at: int) -> int:
+    """Four bytes, most significant first."""
+    return (be16(buffer, at) << 16) | be16(buffer, at + 2)
+
+
+@kernel
+def be64(buffer: Bytes, at: int) -> int:
+    """Eight bytes, most significant first, as a signed integer."""
+    high = be32(buffer, at)
+    if high >= 1 << 31:
+        high -= 1 << 32
+    return (high << 32) | be32(buffer, at + 4)
+
+
+@kernel
+def _network_layer(buffer: Bytes, at: int, end: int, link_type: int) -> tuple[int, int]:
+    """Ethertype and offset of the network header; a negative ethertype is minus a `Status`."""
+    if link_type == 1:
+        if end - at < 14:
+            return -TRUNCATED, at
+        ethertype, at = be16(buffer, at + 12), at + 14
+    elif link_type == 113:
+        if end - at < 16:
+            return -TRUNCATED, at
+        ethertype, at = be16(buffer, at + 14), at + 16
+    elif link_type == 276:
+        if end - at < 20:
+            return -TRUNCATED, at
+        ethertype, at = be16(buffer, at), at + 20
+    elif link_type == 0 or link_type == 108:
+        if end - at < 4:
+            return -TRUNCATED, at
+        # The family is in the writer's byte order; all known numbers fit one byte, wherever it stands.
+        family = np.int64(buffer[at]) | np.int64(buffer[at + 3])
+        if family == 2:
+            return _IPV4, at + 4
+        if family == 10 or family == 24 or family == 28 or family == 30:
+            return _IPV6, at + 4
+        return -NOT_IP, at
+    elif link_type == 9:
+        if end - at >= 2 and buffer[at] == 0xFF and buffer[at + 1] == 3:
+            at += 2
+        return _ppp(buffer, at, end)
+    elif link_type == 228:
+        return _IPV4, at
+    elif link_type == 229:
+        return _IPV6, at
+    elif link_type == 12 or link_type == 14 or link_type == 101:
+        if end - at < 1:
+            return -TRUNCATED, at
+        version = np.int64(buffer[at]) >> 4
+        if version == 4:
+            return _IPV4, at
+        if version == 6:
+            return _IPV6, at
+        return -NOT_IP, at
+    else:
+        return -LINK_TYPE, at
+
+    if ethertype == 0x88A8 or ethertype == 0x8100 or ethertype == 0x9100 or ethertype == 0x9200:
+        for _ in range(4):
+            if ethertype != 0x88A8 and ethertype != 0x8100 and ethertype != 0x9100 and ethertype != 0x9200:
+                break
+            if end - at < 4:
+                return -TRUNCATED, at
+            ethertype, at = be16(buffer, at + 2), at + 4
+    if ethertype < 1536 and end - at >= 8 and be16(buffer, at) == 0xAAAA and be32(buffer, at + 2) >> 8 == 0x030000:
+        # IEEE 802.2 SNAP with organisation 0 carries an ethertype (RFC 1042).
+        ethertype, at = be16(buffer, at + 6), at + 8
+    if ethertype == _PPPOE:
+        if end - at < 8:
+            return -TRUNCATED, at
+        return _ppp(buffer, at + 6, end)
+    return ethertype, at
+
+
+@kernel
+def _ppp(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
+    """Ethertype and offset behind a PPP protocol field of one or two bytes (RFC 1661 §2)."""
+    if end - at < 2:
+        return -TRUNCATED, at
+    protocol = np.int64(buffer[at])
+    if protocol & 1:
+        at += 1
+    else:
+        protocol, at = be16(buffer, at), at + 2
+    if protocol == 0x21:
+        return _IPV4, at
+    if protocol == 0x57:
+        return _IPV6, at
+    return -NOT_IP, at
+
+
+@kernel
+def parse_frame(buffer: Bytes, start: int, captured: int, link_type: int, headers: Matrix, row: int) -> int:
+    """Fill one header row from a frame and give its `Status`; any bytes at all are safe.
+
+    Parameters
+    ----------
+    buffer : (n,) uint8
+    start, captured : the frame's place in the buffer, bytes
+    link_type : as registered for captures
+    headers : (m, FIELDS) int64, columns Field; all but TIME_NS and INDEX of ``row`` are written
+    """
+    for column in range(FIELDS):
+        if column != Field.TIME_NS and column != Field.INDEX:
+            headers[row, column] = 0
+    end = start + captured
+    ethertype, at = _network_layer(buffer, start, end, link_type)
+    status = NOT_IP
+    if ethertype < 0:
+        status = -ethertype
+    elif ethertype == _IPV4:
+        status = _parse_ipv4(buffer, at, end, headers, row)
+    elif ethertype == _IPV6:
+        status = _parse_ipv6(buffer, at, end, headers, row)
+    elif ethertype == _ARP:
+        status = ARP
+    headers[row, Field.STATUS] = status
+    headers[row, Field.IP_OFFSET] = at - start
+    headers[row, Field.PAYLOAD_OFFSET] -= start
+    return status
+
+
+@kernel
+def _parse_ipv4(buffer: Bytes, at: int, end: int, headers: Matrix, row: int) -> int:
+    if end - at < 20:
+        return TRUNCATED
+    header_length = (np.int64(buffer[at]) & 15) * 4
+    if np.int64(buffer[at]) >> 4 != 4 or header_length < 20:
+        return MALFORMED
+    length = be16(buffer, at + 2)
+    if length == 0:  # a segment that the card was to cut and fill in (segmentation offload)
+        length = end - at
+    if length < header_length:
+        return MALFORMED
+    headers[row, Field.FAMILY] = 4
+    headers[row, Field.LENGTH] = length
+    headers[row, Field.TTL] = np.int64(buffer[at + 8])
+    headers[row, Field.SOURCE_LO] = _MAPPED | be32(buffer, at + 12)
+    headers[row, Field.DESTINATION_LO] = _MAPPED | be32(buffer, at + 16)
+    fragment = be16(buffer, at + 6)
+    headers[row, Field.FRAGMENT_ID] = be16(buffer, at + 4)
+    headers[row, Field.FRAGMENT_OFFSET] = (fragment & 0x1FFF) * 8
+    headers[row, Field.MORE_FRAGMENTS] = (fragment >> 13) & 1
+    headers[row, Field.PROTOCOL] = np.int64(buffer[at + 9])
+    if end - at < header_length:
+        return TRUNCATED
+    return _parse_transport(buffer, at + header_length, min(end, at + length), at + length, headers, row)
+
+
+@kernel
+def _parse_ipv6(buffer: Bytes, at: int, end: int, headers: Matrix, row: int) -> int:
+    if end - at < 40:
+        return TRUNCATED
+    if np.int64(buffer[at]) >> 4 != 6:
+        return MALFORMED
+    length = be16(buffer, at + 4)
+    if length == 0 and buffer[at + 6] != _HOP_BY_HOP and end - at > 40:  # segmentation offload; not a jumbogram
+        length = end - at - 40
+    headers[row, Field.FAMILY] = 6
+    headers[row, Field.LENGTH] = length + 40
+    headers[row, Field.TTL] = np.int64(buffer[at + 7])
+    headers[row, Field.SOURCE_HI] = be64(buffer, at + 8)
+    headers[row, Field.SOURCE_LO] = be64(buffer, at + 16)
+    headers[row, Field.DESTINATION_HI] = be64(buffer, at + 24)
+    headers[row, Field.DESTINATION_LO] = be64(buffer, at + 32)
+    claimed = at + 40 + length
+    limit = min(end, claimed)
+    protocol, at = np.int64(buffer[at + 6]), at + 40
+    for _ in range(MAX_EXTENSION_HEADERS):
+        is_fragment = protocol == _FRAGMENT
+        if not (
+            is_fragment
+            or protocol == _HOP_BY_HOP
+            or protocol == _ROUTING
+            or protocol == _OPTIONS
+            or protocol == _AUTHENTICATION
+            or protocol == _MOBILITY
+            or protocol == _HIP
+            or protocol == _SHIM6
+        ):
+            headers[row, Field.PROTOCOL] = protocol
+            return _parse_transport(buffer, at, limit, claimed, headers, row)
+        headers[row, Field.PROTOCOL] = protocol
+        if limit - at < 8:
+            return TRUNCATED if claimed - at >= 8 else MALFORMED
+        following = np.int64(buffer[at])
+        size = np.int64(8)
+        if is_fragment:
+            fragment = be16(buffer, at + 2)
+            headers[row, Field.FRAGMENT_OFFSET] = fragment & 0xFFF8
+            headers[row, Field.MORE_FRAGMENTS] = fragment & 1
+            headers[row, Field.FRAGMENT_ID] = be32(buffer, at + 4)
+            if fragment & 0xFFF8:
+                headers[row, Field.PROTOCOL] = following
+                headers[row, Field.PAYLOAD_OFFSET] = at + 8
+                return PARSED
+        elif protocol == _AUTHENTICATION:
+            size = (np.int64(buffer[at + 1]) + 2) * 4
+        else:
+            size = (np.int64(buffer[at + 1]) + 1) * 8
+        protocol, at = following, at + size
+    return MALFORMED
+
+
+@kernel
+def _parse_transport(buffer: Bytes, at: int, limit: int, claimed: int, headers: Matrix, row: int) -> int:
+    """Ports, flags, ICMP type and code; ``limit`` is what was captured, ``claimed`` what the IP header promises."""
+    headers[row, Field.PAYLOAD_OFFSET] = at
+    protocol = headers[row, Field.PROTOCOL]
+    if headers[row, Field.FRAGMENT_OFFSET] != 0:
+        return PARSED
+    need = np.int64(0)
+    if protocol == TCP:
+        need = np.int64(14)
+    elif protocol == UDP or protocol == SCTP or protocol == ICMP or protocol == ICMPV6:
+        need = np.int64(4)
+    if limit - at < need:
+        return TRUNCATED if claimed - at >= need else MALFORMED
+    if protocol == TCP or protocol == UDP or protocol == SCTP:
+        headers[row, Field.SOURCE_PORT] = be16(buffer, at)
+        headers[row, Field.DESTINATION_PORT] = be16(buffer, at + 2)
+        if protocol == TCP:
+            headers[row, Field.FLAGS] = np.int64(buffer[at + 13])
+    elif protocol == ICMP or protocol == ICMPV6:
+        headers[row, Field.TYPE] = np.int64(buffer[at])
+        headers[row, Field.CODE] = np.int64(buffer[at + 1])
+        if is_icmp_error(protocol, headers[row, Field.TYPE]):
+            _parse_quoted(buffer, at + 8, limit, headers, row)
+        elif limit - at >= 8:
+            headers[row, Field.IDENTIFIER] = be16(buffer, at + 4)
+            headers[row, Field.SEQUENCE] = be16(buffer, at + 6)
+    return PARSED
+
+
+@kernel
+def is_icmp_error(protocol: int, icmp_type: int) -> bool:
+    """Whether an ICMP or ICMPv6 message quotes the datagram that caused it (RFC 1122 §3.2.2, RFC 4443 §2.1)."""
+    if protocol == ICMP:
+        return icmp_type == 3 or icmp_type == 4 or icmp_type == 5 or icmp_type == 11 or icmp_type == 12
+    return protocol == ICMPV6 and 1 <= icmp_type < 128
+
+
+@kernel
+def _parse_quoted(buffer: Bytes, at: int, limit: int, headers: Matrix, row: int) -> None:
+    """The five-tuple of the datagram that an ICMP error quotes, as far as it was captured."""
+    family = headers[row, Field.FAMILY]
+    if family == 4:
+        if limit - at < 20 or np.int64(buffer[at]) >> 4 != 4:
+            return
+        protocol = np.int64(buffer[at + 9])
+        headers[row, Field.QUOTED_SOURCE_LO] = _MAPPED | be32(buffer, at + 12)
+        headers[row, Field.QUOTED_DESTINATION_LO] = _MAPPED | be32(buffer, at + 16)
+        at += max((np.int64(buffer[at]) & 15) * 4, 20)
+    else:
+        if limit - at < 40 or np.int64(buffer[at]) >> 4 != 6:
+            return
+        protocol = np.int64(buffer[at + 6])
+        headers[row, Field.QUOTED_SOURCE_HI] = be64(buffer, at + 8)
+        headers[row, Field.QUOTED_SOURCE_LO] = be64(buffer, at + 16)
+        headers[row, Field.QUOTED_DESTINATION_HI] = be64(buffer, at + 24)
+        headers[row, Field.QUOTED_DESTINATION_LO] = be64(buffer, at + 32)
+        at += 40
+    headers[row, Field.QUOTED_PROTOCOL] = protocol
+    if limit - at < 8:
+        return
+    if protocol == TCP or protocol == UDP or protocol == SCTP:
+        headers[row, Field.QUOTED_SOURCE_PORT] = be16(buffer, at)
+        headers[row, Field.QUOTED_DESTINATION_PORT] = be16(buffer, at + 2)
+    elif protocol == ICMP or protocol == ICMPV6:
+        # A quoted query is known by its identifier and sequence number.
+        headers[row, Field.QUOTED_SOURCE_PORT] = be16(buffer, at + 4)
+        headers[row, Field.QUOTED_DESTINATION_PORT] = be16(buffer, at + 6)
+
+
+@kernel
+def parse_many(buffer: Bytes, records: Matrix, headers: Matrix, first_index: int) -> int:
+    """Fill a header row for each record of a chunk; gives how many were parsed.
+
+    Parameters
+    ----------
+    records : (n, 6) int64, columns capture.Record (offset, captured, original, time ns, link type, interface)
+    headers : (n, FIELDS) int64, columns Field
+    first_index : number of the first record in its capture
+    """
+    parsed = 0
+    for row in range(records.shape[0]):
+        headers[row, Field.TIME_NS] = records[row, 3]
+        headers[row, Field.INDEX] = first_index + row
+        if parse_frame(buffer, records[row, 0], records[row, 1], records[row, 4], headers, row) == PARSED:
+            parsed += 1
+    return parsed
