@@ -29,7 +29,7 @@ def halves(address: IPv4Address | IPv6Address | str) -> Halves:
     Examples
     --------
     >>> halves("10.0.0.1")
-    Halves(hi=0, lo=281470849318913)
+    Halves(hi=0, lo=281470849515521)
 
     Raises
     ------

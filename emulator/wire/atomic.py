@@ -77,3 +77,20 @@ def written(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             raise
         way_out = _WAYS_OUT.get(error.errno or 0, "choose another place")
         raise CaptureError(f"{name}: cannot be written: {error.strerror or error}; {way_out}") from None
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a place that cannot be written to before any work is done for it.
+
+    Raises
+    ------
+    CaptureError : its folder is missing or closed, or it is a folder itself.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    for wrong, why in (
+        (os.path.isdir(path), "it is a folder; name a file in it"),
+        (not os.path.isdir(folder), "No such file or directory; make the folder first"),
+        (not os.access(folder, os.W_OK), "Permission denied; choose a place you may write to"),
+    ):
+        if wrong:
+            raise CaptureError(f"{os.fspath(path)}: cannot be written: {why}")

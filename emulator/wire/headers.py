@@ -25,9 +25,9 @@ Bytes = npt.NDArray[np.uint8]
 TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 MAX_EXTENSION_HEADERS = 16
-_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _OPTIONS = 0, 43, 44, 51, 60
-_MOBILITY, _HIP, _SHIM6 = 135, 139, 140
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _NO_NEXT_HEADER, _OPTIONS = 0, 43, 44, 51, 59, 60
 _IPV4, _IPV6, _ARP, _PPPOE = 0x0800, 0x86DD, 0x0806, 0x8864
+_JUMBO_PAYLOAD = 0xC204
 _MAPPED = 0xFFFF << 32
 
 
@@ -110,9 +110,15 @@ def five_tuple(row: Any) -> FiveTuple:
 
 
 @kernel
+def byte(buffer: Bytes, at: int) -> int:
+    """One byte, widened at the load."""
+    return np.int64(buffer[at])  # type: ignore[return-value]
+
+
+@kernel
 def be16(buffer: Bytes, at: int) -> int:
     """Two bytes, most significant first."""
-    return (np.int64(buffer[at]) << 8) | np.int64(buffer[at + 1])
+    return (byte(buffer, at) << 8) | byte(buffer, at + 1)
 
 
 @kernel
@@ -148,8 +154,9 @@ def _network_layer(buffer: Bytes, at: int, end: int, link_type: int) -> tuple[in
     elif link_type == 0 or link_type == 108:
         if end - at < 4:
             return -TRUNCATED, at
-        # The family is in the writer's byte order; all known numbers fit one byte, wherever it stands.
-        family = np.int64(buffer[at]) | np.int64(buffer[at + 3])
+        # The family is in the writer's byte order; all known numbers fit one byte, so one end of the word holds it.
+        word = be32(buffer, at)
+        family = word >> 24 if word & 0xFFFFFF == 0 else word
         if family == 2:
             return _IPV4, at + 4
         if family == 10 or family == 24 or family == 28 or family == 30:
@@ -166,7 +173,7 @@ def _network_layer(buffer: Bytes, at: int, end: int, link_type: int) -> tuple[in
     elif link_type == 12 or link_type == 14 or link_type == 101:
         if end - at < 1:
             return -TRUNCATED, at
-        version = np.int64(buffer[at]) >> 4
+        version = byte(buffer, at) >> 4
         if version == 4:
             return _IPV4, at
         if version == 6:
@@ -197,7 +204,7 @@ def _ppp(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
     """Ethertype and offset behind a PPP protocol field of one or two bytes (RFC 1661 §2)."""
     if end - at < 2:
         return -TRUNCATED, at
-    protocol = np.int64(buffer[at])
+    protocol = byte(buffer, at)
     if protocol & 1:
         at += 1
     else:
@@ -236,7 +243,8 @@ def parse_frame(buffer: Bytes, start: int, captured: int, link_type: int, header
         status = ARP
     headers[row, Field.STATUS] = status
     headers[row, Field.IP_OFFSET] = at - start
-    headers[row, Field.PAYLOAD_OFFSET] -= start
+    if headers[row, Field.PAYLOAD_OFFSET] != 0:
+        headers[row, Field.PAYLOAD_OFFSET] -= start
     return status
 
 
@@ -244,8 +252,8 @@ def parse_frame(buffer: Bytes, start: int, captured: int, link_type: int, header
 def _parse_ipv4(buffer: Bytes, at: int, end: int, headers: Matrix, row: int) -> int:
     if end - at < 20:
         return TRUNCATED
-    header_length = (np.int64(buffer[at]) & 15) * 4
-    if np.int64(buffer[at]) >> 4 != 4 or header_length < 20:
+    header_length = (byte(buffer, at) & 15) * 4
+    if byte(buffer, at) >> 4 != 4 or header_length < 20:
         return MALFORMED
     length = be16(buffer, at + 2)
     if length == 0:  # a segment that the card was to cut and fill in (segmentation offload)
@@ -254,14 +262,14 @@ def _parse_ipv4(buffer: Bytes, at: int, end: int, headers: Matrix, row: int) -> 
         return MALFORMED
     headers[row, Field.FAMILY] = 4
     headers[row, Field.LENGTH] = length
-    headers[row, Field.TTL] = np.int64(buffer[at + 8])
+    headers[row, Field.TTL] = byte(buffer, at + 8)
     headers[row, Field.SOURCE_LO] = _MAPPED | be32(buffer, at + 12)
     headers[row, Field.DESTINATION_LO] = _MAPPED | be32(buffer, at + 16)
     fragment = be16(buffer, at + 6)
     headers[row, Field.FRAGMENT_ID] = be16(buffer, at + 4)
     headers[row, Field.FRAGMENT_OFFSET] = (fragment & 0x1FFF) * 8
     headers[row, Field.MORE_FRAGMENTS] = (fragment >> 13) & 1
-    headers[row, Field.PROTOCOL] = np.int64(buffer[at + 9])
+    headers[row, Field.PROTOCOL] = byte(buffer, at + 9)
     if end - at < header_length:
         return TRUNCATED
     return _parse_transport(buffer, at + header_length, min(end, at + length), at + length, headers, row)
@@ -271,41 +279,32 @@ def _parse_ipv4(buffer: Bytes, at: int, end: int, headers: Matrix, row: int) -> 
 def _parse_ipv6(buffer: Bytes, at: int, end: int, headers: Matrix, row: int) -> int:
     if end - at < 40:
         return TRUNCATED
-    if np.int64(buffer[at]) >> 4 != 6:
+    if byte(buffer, at) >> 4 != 6:
         return MALFORMED
     length = be16(buffer, at + 4)
-    if length == 0 and buffer[at + 6] != _HOP_BY_HOP and end - at > 40:  # segmentation offload; not a jumbogram
+    if length == 0 and buffer[at + 6] == _HOP_BY_HOP:
+        if end - at >= 48 and be16(buffer, at + 42) == _JUMBO_PAYLOAD:
+            length = be32(buffer, at + 44)
+    elif length == 0 and buffer[at + 6] != _NO_NEXT_HEADER:  # segmentation offload
         length = end - at - 40
     headers[row, Field.FAMILY] = 6
     headers[row, Field.LENGTH] = length + 40
-    headers[row, Field.TTL] = np.int64(buffer[at + 7])
+    headers[row, Field.TTL] = byte(buffer, at + 7)
     headers[row, Field.SOURCE_HI] = be64(buffer, at + 8)
     headers[row, Field.SOURCE_LO] = be64(buffer, at + 16)
     headers[row, Field.DESTINATION_HI] = be64(buffer, at + 24)
     headers[row, Field.DESTINATION_LO] = be64(buffer, at + 32)
     claimed = at + 40 + length
     limit = min(end, claimed)
-    protocol, at = np.int64(buffer[at + 6]), at + 40
+    protocol, at = byte(buffer, at + 6), at + 40
     for _ in range(MAX_EXTENSION_HEADERS):
-        is_fragment = protocol == _FRAGMENT
-        if not (
-            is_fragment
-            or protocol == _HOP_BY_HOP
-            or protocol == _ROUTING
-            or protocol == _OPTIONS
-            or protocol == _AUTHENTICATION
-            or protocol == _MOBILITY
-            or protocol == _HIP
-            or protocol == _SHIM6
-        ):
-            headers[row, Field.PROTOCOL] = protocol
-            return _parse_transport(buffer, at, limit, claimed, headers, row)
         headers[row, Field.PROTOCOL] = protocol
+        if not _is_extension(protocol):
+            return _parse_transport(buffer, at, limit, claimed, headers, row)
         if limit - at < 8:
             return TRUNCATED if claimed - at >= 8 else MALFORMED
-        following = np.int64(buffer[at])
-        size = np.int64(8)
-        if is_fragment:
+        following = byte(buffer, at)
+        if protocol == _FRAGMENT:
             fragment = be16(buffer, at + 2)
             headers[row, Field.FRAGMENT_OFFSET] = fragment & 0xFFF8
             headers[row, Field.MORE_FRAGMENTS] = fragment & 1
@@ -314,12 +313,28 @@ def _parse_ipv6(buffer: Bytes, at: int, end: int, headers: Matrix, row: int) -> 
                 headers[row, Field.PROTOCOL] = following
                 headers[row, Field.PAYLOAD_OFFSET] = at + 8
                 return PARSED
-        elif protocol == _AUTHENTICATION:
-            size = (np.int64(buffer[at + 1]) + 2) * 4
-        else:
-            size = (np.int64(buffer[at + 1]) + 1) * 8
-        protocol, at = following, at + size
+        at += _extension_length(buffer, at, protocol)
+        protocol = following
     return MALFORMED
+
+
+@kernel
+def _is_extension(protocol: int) -> bool:
+    """Whether an IPv6 header is passed over to find the protocol, as Linux `ipv6_ext_hdr` has it.
+
+    Mobility (135), HIP (139) and Shim6 (140) are not: they are the message, and name no protocol behind them
+    (RFC 6275 §6.1.1, RFC 7401 §5.1).
+    """
+    return protocol in (_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _OPTIONS)
+
+
+@kernel
+def _extension_length(buffer: Bytes, at: int, protocol: int) -> int:
+    if protocol == _FRAGMENT:
+        return 8
+    if protocol == _AUTHENTICATION:
+        return (byte(buffer, at + 1) + 2) * 4
+    return (byte(buffer, at + 1) + 1) * 8
 
 
 @kernel
@@ -329,21 +344,21 @@ def _parse_transport(buffer: Bytes, at: int, limit: int, claimed: int, headers: 
     protocol = headers[row, Field.PROTOCOL]
     if headers[row, Field.FRAGMENT_OFFSET] != 0:
         return PARSED
-    need = np.int64(0)
+    need = 0
     if protocol == TCP:
-        need = np.int64(14)
-    elif protocol == UDP or protocol == SCTP or protocol == ICMP or protocol == ICMPV6:
-        need = np.int64(4)
+        need = 14
+    elif protocol in (UDP, SCTP, ICMP, ICMPV6):
+        need = 4
     if limit - at < need:
         return TRUNCATED if claimed - at >= need else MALFORMED
-    if protocol == TCP or protocol == UDP or protocol == SCTP:
+    if protocol in (TCP, UDP, SCTP):
         headers[row, Field.SOURCE_PORT] = be16(buffer, at)
         headers[row, Field.DESTINATION_PORT] = be16(buffer, at + 2)
         if protocol == TCP:
-            headers[row, Field.FLAGS] = np.int64(buffer[at + 13])
-    elif protocol == ICMP or protocol == ICMPV6:
-        headers[row, Field.TYPE] = np.int64(buffer[at])
-        headers[row, Field.CODE] = np.int64(buffer[at + 1])
+            headers[row, Field.FLAGS] = byte(buffer, at + 13)
+    elif protocol in (ICMP, ICMPV6):
+        headers[row, Field.TYPE] = byte(buffer, at)
+        headers[row, Field.CODE] = byte(buffer, at + 1)
         if is_icmp_error(protocol, headers[row, Field.TYPE]):
             _parse_quoted(buffer, at + 8, limit, headers, row)
         elif limit - at >= 8:
@@ -362,31 +377,40 @@ def is_icmp_error(protocol: int, icmp_type: int) -> bool:
 
 @kernel
 def _parse_quoted(buffer: Bytes, at: int, limit: int, headers: Matrix, row: int) -> None:
-    """The five-tuple of the datagram that an ICMP error quotes, as far as it was captured."""
-    family = headers[row, Field.FAMILY]
-    if family == 4:
-        if limit - at < 20 or np.int64(buffer[at]) >> 4 != 4:
+    """The five-tuple of the datagram that an ICMP error quotes, as far as it was captured; a later fragment has no ports."""
+    fragment_offset = 0
+    if headers[row, Field.FAMILY] == 4:
+        if limit - at < 20 or byte(buffer, at) >> 4 != 4:
             return
-        protocol = np.int64(buffer[at + 9])
+        protocol = byte(buffer, at + 9)
+        fragment_offset = be16(buffer, at + 6) & 0x1FFF
         headers[row, Field.QUOTED_SOURCE_LO] = _MAPPED | be32(buffer, at + 12)
         headers[row, Field.QUOTED_DESTINATION_LO] = _MAPPED | be32(buffer, at + 16)
-        at += max((np.int64(buffer[at]) & 15) * 4, 20)
+        at += max((byte(buffer, at) & 15) * 4, 20)
     else:
-        if limit - at < 40 or np.int64(buffer[at]) >> 4 != 6:
+        if limit - at < 40 or byte(buffer, at) >> 4 != 6:
             return
-        protocol = np.int64(buffer[at + 6])
+        protocol = byte(buffer, at + 6)
         headers[row, Field.QUOTED_SOURCE_HI] = be64(buffer, at + 8)
         headers[row, Field.QUOTED_SOURCE_LO] = be64(buffer, at + 16)
         headers[row, Field.QUOTED_DESTINATION_HI] = be64(buffer, at + 24)
         headers[row, Field.QUOTED_DESTINATION_LO] = be64(buffer, at + 32)
         at += 40
+        for _ in range(MAX_EXTENSION_HEADERS):
+            if fragment_offset != 0 or limit - at < 8 or not _is_extension(protocol):
+                break
+            if protocol == _FRAGMENT:
+                fragment_offset = be16(buffer, at + 2) & 0xFFF8
+            following = byte(buffer, at)
+            at += _extension_length(buffer, at, protocol)
+            protocol = following
     headers[row, Field.QUOTED_PROTOCOL] = protocol
-    if limit - at < 8:
+    if limit - at < 8 or fragment_offset != 0:
         return
-    if protocol == TCP or protocol == UDP or protocol == SCTP:
+    if protocol in (TCP, UDP, SCTP):
         headers[row, Field.QUOTED_SOURCE_PORT] = be16(buffer, at)
         headers[row, Field.QUOTED_DESTINATION_PORT] = be16(buffer, at + 2)
-    elif protocol == ICMP or protocol == ICMPV6:
+    elif protocol in (ICMP, ICMPV6):
         # A quoted query is known by its identifier and sequence number.
         headers[row, Field.QUOTED_SOURCE_PORT] = be16(buffer, at + 4)
         headers[row, Field.QUOTED_DESTINATION_PORT] = be16(buffer, at + 6)

@@ -1,0 +1,1 @@
+"""Pictures: boxes and lanes laid out without a drawing library, then drawn."""

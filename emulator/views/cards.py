@@ -1,0 +1,213 @@
+"""What stands in the subnets and outside: a card for each interface, NAT gateway and host, and how large it is drawn.
+
+A subnet past ``FOLD`` instances or interfaces shows one card with their count; beside it are ``SLOTS`` empty places
+for those that take part in flows, so that nothing else moves when flows come and go.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from emulator.model.entities import ExternalHost, Instance, InternetGateway, NatGateway, NetworkInterface, RouteTable, Subnet, Vpc
+from emulator.model.groups import SecurityGroup
+from emulator.model.topology import Topology
+from emulator.views.shapes import Rect, Tag, Text
+from emulator.views.text import clean, cut, width
+
+FOLD = 30
+FOLD_HOSTS = 12
+SLOTS = 11
+OTHERS = "internet:others"
+
+
+class Style(NamedTuple):
+    """Sizes in points, from roomy for a lab to dense for hundreds of instances.
+
+    Parameters
+    ----------
+    up_to : as long as there are no more cards.
+    card, name, line, leading, tag : a card's width, its letters, its lines, the height of a tag.
+    aisle, gap : below and beside a card.
+    narrowest : a subnet, so that a callout has room beside a lone card.
+    head : how much larger than usual the title and the legend are.
+    """
+
+    up_to: float
+    card: float
+    name: float
+    line: float
+    leading: float
+    tag: float
+    aisle: float
+    gap: float
+    narrowest: float
+    head: float
+
+
+ROOMY = Style(60, card=158, name=9.5, line=7.6, leading=11, tag=13, aisle=68, gap=18, narrowest=236, head=1)
+COMPACT = Style(200, card=124, name=8.2, line=6.8, leading=9, tag=11, aisle=56, gap=12, narrowest=170, head=1.5)
+DENSE = Style(math.inf, card=100, name=7.6, line=6.4, leading=8.4, tag=10, aisle=50, gap=9, narrowest=170, head=2.4)
+STYLES = (ROOMY, COMPACT, DENSE)
+SMALLEST = 5.6  # the smallest size that a long address is shrunk to
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One card: its kind and id, the instance it belongs to, its texts and its security groups (id and text).
+
+    ``least`` is the number of lines that it is as high as, though it has fewer: places of folded subnets are all alike.
+    """
+
+    kind: str
+    id: str
+    owner: str
+    title: str
+    lines: tuple[str, ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()
+    least: int = 0
+
+
+def height(card: Card, style: Style) -> float:
+    """How high a card is."""
+    tags = style.tag + 4 if card.groups or card.least else 0
+    return 6 + style.name + 3 + max(len(card.lines), card.least) * style.leading + tags + 5
+
+
+def cards_of(topology: Topology, wanted: Iterable[str]) -> dict[str, list[Card]]:
+    """The cards of each subnet; in folded ones, those wanted have places as long as there are any.
+
+    Parameters
+    ----------
+    wanted : ids of interfaces that take part in flows, the most important first
+    """
+    by_subnet: dict[str, list[NetworkInterface]] = {subnet.id: [] for subnet in topology.all(Subnet)}
+    count = Counter(eni.instance for eni in topology.all(NetworkInterface))
+    order = {instance.id: place for place, instance in enumerate(topology.all(Instance))}
+    for eni in topology.all(NetworkInterface):
+        by_subnet.setdefault(eni.subnet, []).append(eni)
+    nats: dict[str, list[Card]] = {}
+    for nat in topology.all(NatGateway):
+        addresses = [str(nat.private_ip), *([f"{nat.public_ip} (public)"] if nat.public_ip else [])]
+        nats.setdefault(nat.subnet, []).append(Card("nat", nat.id, nat.id, nat.name, ("NAT gateway", *addresses)))
+    asked = list(dict.fromkeys(wanted))
+    done: dict[str, list[Card]] = {}
+    for subnet, enis in by_subnet.items():
+        enis = sorted(enis, key=lambda eni: order.get(eni.instance, -1))
+        cards = nats.get(subnet, [])
+        if len(enis) > FOLD:
+            here = {eni.id: eni for eni in enis}
+            shown = [here[key] for key in asked if key in here][:SLOTS]
+            least = max(len(_interface(topology, eni, count).lines) for eni in enis)
+            named = [replace(_interface(topology, eni, count), least=least) for eni in shown]
+            empty = [Card("slot", "", "", "", least=least)] * (SLOTS - len(shown))
+            cards = [*cards, _folded(topology, subnet, enis), *named, *empty]
+        else:
+            cards = [*cards, *(_interface(topology, eni, count) for eni in enis)]
+        done[subnet] = cards
+    return done
+
+
+def _interface(topology: Topology, eni: NetworkInterface, count: Counter[str]) -> Card:
+    title = topology.display(eni.instance) if count[eni.instance] == 1 else topology.display(eni.id)
+    first = f"{eni.name}  {eni.private_ips[0]}" if eni.private_ips else eni.name
+    lines = [first, *(f"{public} (public)" for _, public in eni.public_ips), *(str(ip) for ip in eni.private_ips[1:])]
+    if len(lines) > 4:
+        lines = [*lines[:3], f"+ {len(lines) - 3} more addresses"]
+    groups = tuple((group, topology.display(group)) for group in eni.security_groups)
+    return Card("interface", eni.id, eni.instance, title, tuple(lines), groups)
+
+
+def _folded(topology: Topology, subnet: str, enis: Sequence[NetworkInterface]) -> Card:
+    members = Counter(group for eni in enis for group in eni.security_groups)
+    instances = len({eni.instance for eni in enis})
+    title = f"{instances} instances" if instances != 1 else "1 instance"
+    lines = ("drawn when they have flows",) if len(enis) == instances else (f"{len(enis)} interfaces", "drawn when they have flows")
+    groups = tuple((group, f"{topology.display(group)} {number}") for group, number in members.most_common())
+    return Card("fold", f"{subnet}:others", "", title, lines, groups)
+
+
+def hosts_of(topology: Topology, wanted: Iterable[str]) -> list[Card]:
+    """The cards outside; past ``FOLD_HOSTS`` hosts only those wanted, as long as there is a place, and the rest as one."""
+    hosts = {host.id: host for host in topology.all(ExternalHost)}
+    if len(hosts) <= FOLD_HOSTS:
+        return [*(_host(host, 3) for host in hosts.values()), Card("host", OTHERS, "", "other addresses", ("anyone else outside",))]
+    shown = [hosts[key] for key in dict.fromkeys(wanted) if key in hosts][:SLOTS]
+    empty = [Card("slot", "", "", "", ("",))] * (SLOTS - len(shown))
+    return [Card("host", OTHERS, "", f"{len(hosts)} hosts", ("and any other address",)), *(_host(host, 1) for host in shown), *empty]
+
+
+def _host(host: ExternalHost, most: int) -> Card:
+    lines = [str(ip) for ip in host.ips]
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"+ {len(lines) - most + 1} more addresses"] if most > 1 else [f"{lines[0]} + {len(lines) - 1}"]
+    return Card("host", host.id, "", host.name, tuple(lines))
+
+
+def tiers(topology: Topology) -> dict[str, str]:
+    """Each subnet as public (a route to an internet gateway), private (another way out) or isolated."""
+    main = {table.vpc: table for table in topology.all(RouteTable) if table.main}
+    done = {}
+    for subnet in topology.all(Subnet):
+        table = topology.entities.get(subnet.route_table, main.get(subnet.vpc))
+        routes = table.routes if isinstance(table, RouteTable) else ()
+        outward = [topology.entities.get(route.target) for route in routes if route.target != "local" and not route.blackhole]
+        if any(isinstance(target, InternetGateway) for target in outward):
+            done[subnet.id] = "public"
+        else:
+            defaults = [route for route in routes if getattr(route.destination, "prefixlen", 1) == 0 and not route.blackhole]
+            done[subnet.id] = "private" if any(route.target != "local" for route in defaults) else "isolated"
+    return done
+
+
+def colours(topology: Topology) -> dict[str, int]:
+    """A colour's number for each security group, the default ones last, so that the named ones differ first."""
+    groups = sorted(topology.all(SecurityGroup), key=lambda group: group.name == "default")
+    return {group.id: place for place, group in enumerate(groups)}
+
+
+def counts(topology: Topology) -> str:
+    """How much there is: ``1 VPC · 2 subnets · 5 instances · 3 security groups · 1 host outside``."""
+    nouns = ((Vpc, "VPC", "VPCs"), (Subnet, "subnet", "subnets"), (Instance, "instance", "instances"))
+    more = ((SecurityGroup, "security group", "security groups"), (ExternalHost, "host outside", "hosts outside"))
+    done = []
+    for kind, one, many in (*nouns, *more):
+        number = sum(1 for _ in topology.all(kind))
+        if number or kind in (Vpc, Subnet, Instance):
+            done.append(f"{number} {one if number == 1 else many}")
+    return " · ".join(done)
+
+
+def fill(card: Card, rect: Rect, style: Style, colour: dict[str, int]) -> tuple[list[Text], list[Tag]]:
+    """The texts and tags of a card, all within its rectangle."""
+    left, room = rect.x + 9, rect.w - 18
+    y = rect.y + 5 + style.name
+    texts = [Text(left, y, cut(card.title, room, style.name, True), style.name, "ink", True)]
+    for place, line in enumerate(card.lines):
+        y += style.leading + (2 if place == 0 else 0)
+        size = style.line
+        while size > SMALLEST and width(clean(line), size) > room:
+            size -= 0.2
+        texts.append(Text(left, y, cut(line, room, size), size, "ink" if place == 0 and card.kind == "interface" else "quiet"))
+    return texts, _tags(card, Rect(left, y + 5, room, style.tag), style, colour) if card.groups else []
+
+
+def _tags(card: Card, area: Rect, style: Style, colour: dict[str, int]) -> list[Tag]:
+    size = style.line - 0.2
+    done: list[Tag] = []
+    x = area.x
+    for place, (group, name) in enumerate(card.groups):
+        left = len(card.groups) - place
+        more = f"+{left}"
+        more_wide = width(more, size, True) + 8
+        reserve = more_wide + 4 if left > 1 else 0
+        room = area.right - x - reserve
+        text = cut(name, min(room - 9, area.w * (1 if len(card.groups) == 1 else 0.72)), size, True)
+        wide = width(text, size, True) + 9
+        if done and (room < wide or text.startswith("…") or (text != clean(name) and room < 40)):
+            done.append(Tag(Rect(x, area.y, more_wide, area.h), more, -1, size))
+            break
+        done.append(Tag(Rect(x, area.y, wide, area.h), text, colour.get(group, -1), size))
+        x += wide + 4
+    return done
