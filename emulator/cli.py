@@ -75,7 +75,9 @@ def check(networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", h
         topology = load(path)
         if not as_json:
             count = len(topology.expect)
-            console.print(f"[bold]{_plain(path)}[/]: valid" + (f", {count} expectation{'s' * (count != 1)}" if count else ", nothing expected"))
+            console.print(
+                f"[bold]{_plain(path)}[/]: valid" + (f", {count} expectation{'s' * (count != 1)}" if count else ", nothing expected")
+            )
         if not topology.expect:
             continue
         network = Network(topology)
@@ -86,7 +88,9 @@ def check(networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", h
             met &= good
             if as_json:
                 row = {"file": str(path), "place": expected.place, "source": expected.source, "destination": expected.destination}
-                print(json.dumps(row | {"service": str(expected.service), "met": good, "reachable": found.reachable, "reason": code or None}))
+                print(
+                    json.dumps(row | {"service": str(expected.service), "met": good, "reachable": found.reachable, "reason": code or None})
+                )
                 continue
             mark = "[green]✓[/]" if good else "[red]✗[/]"
             told = "reaches" if found.reachable else f"does not reach ({code or 'no answer'})"
@@ -112,7 +116,9 @@ def explain(
     network: NetworkFile,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A name, an id, web-1:eth0, an address, or internet.")],
     destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="The same.")],
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="tcp/443, udp/53, icmp, icmp/3/4, 47, or a console word such as HTTPS.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="tcp/443, udp/53, icmp, icmp/3/4, 47, or a console word such as HTTPS.")
+    ],
     source_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Source port of the first packet.")] = None,
     as_json: Json = False,
 ) -> None:

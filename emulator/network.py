@@ -230,7 +230,9 @@ class Network:
         twin._words = None
         return twin
 
-    def replay(self, capture: str | Path, *, map: dict[str, str] | None = None, open_loop: bool = False, progress: bool = False) -> "Replay":
+    def replay(
+        self, capture: str | Path, *, map: dict[str, str] | None = None, open_loop: bool = False, progress: bool = False
+    ) -> "Replay":
         """Feed a capture through a fresh copy of this network; see `emulator.replay.replay`."""
         from emulator.replay import replay
 
@@ -271,7 +273,9 @@ def as_delivered(packet: Packet, outcome: Any) -> bytes:
 def _probe(sender: Place, receiver: Place, service: Service, source_port: int) -> Any:
     """The first packet of a question, as a Scapy packet."""
     from scapy.layers.inet import ICMP as Icmp
-    from scapy.layers.inet import IP, TCP as Tcp, UDP as Udp
+    from scapy.layers.inet import IP
+    from scapy.layers.inet import TCP as Tcp
+    from scapy.layers.inet import UDP as Udp
     from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6Unknown, IPv6
     from scapy.packet import Raw
 
@@ -309,5 +313,6 @@ def _ends(sender: Place, receiver: Place, service: Service) -> tuple[Address, Ad
             if not sender.vpc and receiver.vpc:  # from outside an instance is known by its public address
                 target = receiver.public.get(target, target)
             return source, target
-    raise UsageError(f"{sender.name} and {receiver.name} have no addresses of one family for {service}; give both an IPv4 or an IPv6 address")
-
+    raise UsageError(
+        f"{sender.name} and {receiver.name} have no addresses of one family for {service}; give both an IPv4 or an IPv6 address"
+    )

@@ -58,7 +58,14 @@ class PacketResult:
         reason = self.why.to_json() if self.why else None
         if reason is not None and self.hangs_on is not None:
             reason["packet"] = self.hangs_on
-        return {"index": self.index, "time_ns": self.time_ns, "verdict": self.verdict, "reason": reason, "rule": self.rule, "tracked": self.tracked}
+        return {
+            "index": self.index,
+            "time_ns": self.time_ns,
+            "verdict": self.verdict,
+            "reason": reason,
+            "rule": self.rule,
+            "tracked": self.tracked,
+        }
 
 
 @dataclass
@@ -365,4 +372,3 @@ def replay(
             list(source.troubles),
             map or {},
         )
-

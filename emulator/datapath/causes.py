@@ -33,7 +33,14 @@ _ACCEPT, _UNSENT = int(Verdict.ACCEPT), int(Verdict.UNSENT)
 
 @kernel
 def _key(
-    protocol: int, family: int, source_hi: int, source_lo: int, destination_hi: int, destination_lo: int, source_port: int, destination_port: int
+    protocol: int,
+    family: int,
+    source_hi: int,
+    source_lo: int,
+    destination_hi: int,
+    destination_lo: int,
+    source_port: int,
+    destination_port: int,
 ) -> TrackingKey:
     """A conversation's key, the same for both directions; for ICMP queries the ports are identifier and sequence."""
     from_a = 1

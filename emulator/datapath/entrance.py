@@ -1,12 +1,12 @@
 """Where a packet of a capture enters the network.
 
-    its source is                               it enters
-    a private address of an interface           at that interface
-    a public address of an interface            at that interface, with the private address (seen outside the gateway)
-    one of the fabric's own services            at the interface it answers to, and is delivered (never filtered)
-    any other address                           from outside, by the gateway; if its destination is an interface's
-                                                private address (seen inside), by that interface's public one
-    an address of a VPC that no interface has   nowhere: skipped, as is what concerns nobody here
+its source is                               it enters
+a private address of an interface           at that interface
+a public address of an interface            at that interface, with the private address (seen outside the gateway)
+one of the fabric's own services            at the interface it answers to, and is delivered (never filtered)
+any other address                           from outside, by the gateway; if its destination is an interface's
+                                            private address (seen inside), by that interface's public one
+an address of a VPC that no interface has   nowhere: skipped, as is what concerns nobody here
 """
 
 from typing import NamedTuple

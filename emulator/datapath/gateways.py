@@ -1,11 +1,11 @@
 """Gateways: what happens to a packet at the edge of a VPC.
 
-    internet gateway        out: a public IPv4 source for the private one, 1:1, ports unchanged; IPv6 as it is (RT-20)
-                            in: the private destination for the public one; refuses what cannot be meant (RT-22 to RT-25)
-                            hairpin: public to public inside one VPC turns round here, both addresses translated (RT-27)
-    egress-only gateway     IPv6 out, tracked; in: replies alone (RT-30)
-    peering                 both ends in the two VPCs' own blocks, not transitive (RT-50, RT-51)
-    a host outside          sends by the gateway of the VPC that the destination belongs to
+internet gateway        out: a public IPv4 source for the private one, 1:1, ports unchanged; IPv6 as it is (RT-20)
+                        in: the private destination for the public one; refuses what cannot be meant (RT-22 to RT-25)
+                        hairpin: public to public inside one VPC turns round here, both addresses translated (RT-27)
+egress-only gateway     IPv6 out, tracked; in: replies alone (RT-30)
+peering                 both ends in the two VPCs' own blocks, not transitive (RT-50, RT-51)
+a host outside          sends by the gateway of the VPC that the destination belongs to
 """
 
 from emulator.datapath.addressing import is_rfc1918, is_rfc6598
@@ -40,7 +40,11 @@ _NO_PUBLIC, _NOT_MAPPED = int(Reason.IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS), int(
 _TO_1918, _TO_6598 = int(Reason.IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS), int(Reason.IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS)
 _FROM_1918, _FROM_6598 = int(Reason.IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS), int(Reason.IGW_SOURCE_ADDRESS_NOT_IN_RFC6598_INGRESS)
 _REFLECTION, _SPOOFED = int(Reason.IGW_NAT_REFLECTION), int(Reason.GATEWAY_REJECTS_SPOOFED_TRAFFIC)
-_PORT_25, _NOTHING, _UNSOLICITED = int(Reason.EMU_PORT_25_BLOCKED), int(Reason.NO_POSSIBLE_DESTINATION), int(Reason.EMU_NO_UNSOLICITED_INGRESS)
+_PORT_25, _NOTHING, _UNSOLICITED = (
+    int(Reason.EMU_PORT_25_BLOCKED),
+    int(Reason.NO_POSSIBLE_DESTINATION),
+    int(Reason.EMU_NO_UNSOLICITED_INGRESS),
+)
 _PCX_ADDRESS, _BAD_STATE, _NO_FAMILY = int(Reason.PCX_REQUIRES_ADDRESS_IN_VPC_CIDR), int(Reason.BAD_STATE), int(Reason.PROTOCOL_RESTRICTION)
 _NOT_EMULATED = int(Reason.EMU_NOT_EMULATED)
 TRANSLATED_SOURCE, TRANSLATED_DESTINATION = 1, 2  # VALUE of a step that changed an address

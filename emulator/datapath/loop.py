@@ -9,9 +9,9 @@ from enum import IntEnum
 
 from emulator.datapath import causes, queue
 from emulator.datapath.entrance import SERVICE, SKIP, entrance
+from emulator.datapath.fragments import wake
 from emulator.datapath.gateways import send_from_outside, transit
 from emulator.datapath.journal import STEPS_AN_EVENT, finish, passed
-from emulator.datapath.fragments import wake
 from emulator.datapath.stages import ACCEPT, DELIVERED, EXEMPT, SENT, arrive, send
 from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
 from emulator.kernels import kernel

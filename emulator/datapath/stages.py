@@ -205,7 +205,11 @@ def _leave_subnet(tables: Tables, state: State, p: int, eni_id: int, eni: int, h
     """E5 to E8: through the subnet's ACL and by its route table."""
     flights = state.flights
     subnet = row_of(tables, tables.enis[eni, Eni.SUBNET])
-    if hop.target == 0 or kind_of(tables, hop.target) != _ENI or tables.enis[row_of(tables, hop.target), Eni.SUBNET] != flights[p, Flight.FROM]:
+    if (
+        hop.target == 0
+        or kind_of(tables, hop.target) != _ENI
+        or tables.enis[row_of(tables, hop.target), Eni.SUBNET] != flights[p, Flight.FROM]
+    ):
         decision = _acl(tables, state, p, subnet, EGRESS, now, _SEND, eni_id)
         if decision.verdict == WAITING:
             return
@@ -324,4 +328,4 @@ def _forward(state: State, p: int, eni_id: int, now: int) -> None:
     queue.push(state, now, _SEND, flights[p, Field.INDEX], p, eni_id)
 
 
-__all__ = ["Entry", "Fragment", "TAG_SHIFT", "arrive", "cross", "next_hop", "other_vpc", "send", "spend_hop"]
+__all__ = ["TAG_SHIFT", "Entry", "Fragment", "arrive", "cross", "next_hop", "other_vpc", "send", "spend_hop"]

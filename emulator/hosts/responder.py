@@ -18,7 +18,10 @@ def is_open(listen: tuple[Service, ...] | None, protocol: int, port: int) -> boo
     """Whether a service listens on a port; None is everything."""
     if listen is None:
         return True
-    return any(service.protocol in (ALL, protocol) and (service.ports[0] == ALL or service.ports[0] <= port <= service.ports[1]) for service in listen)
+    return any(
+        service.protocol in (ALL, protocol) and (service.ports[0] == ALL or service.ports[0] <= port <= service.ports[1])
+        for service in listen
+    )
 
 
 def answer(packet: Packet, listen: tuple[Service, ...] | None) -> tuple[str, Any]:
@@ -30,7 +33,9 @@ def answer(packet: Packet, listen: tuple[Service, ...] | None) -> tuple[str, Any
     listen : services of the machine; None answers everything
     """
     from scapy.layers.inet import ICMP as Icmp
-    from scapy.layers.inet import IP, TCP as Tcp, UDP as Udp
+    from scapy.layers.inet import IP
+    from scapy.layers.inet import TCP as Tcp
+    from scapy.layers.inet import UDP as Udp
     from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoReply, IPv6
     from scapy.packet import Raw
 

@@ -56,7 +56,9 @@ def topology_from_capture(path: str | Path) -> tuple[Topology, list[str]]:
     blocks = sorted({_subnet(ip) for ip in inside}, key=_order)
     vpc_blocks = sorted({_vpc_block(block) for block in blocks}, key=_order) or [ip_network("10.0.0.0/16")]
     name = Path(path).name.split(".")[0] or "capture"
-    routes = tuple(Route(everyone, "igw") for everyone in EVERYONE if everyone.version == 4 or any(block.version == 6 for block in vpc_blocks))
+    routes = tuple(
+        Route(everyone, "igw") for everyone in EVERYONE if everyone.version == 4 or any(block.version == 6 for block in vpc_blocks)
+    )
     parts: list[Any] = [
         Vpc("captured", tuple(vpc_blocks)),
         InternetGateway("igw", "captured"),
@@ -139,7 +141,10 @@ def _is_reserved(ip: Address, block: Block) -> bool:
 def _instances(parts: list[Any], inside: set[Address], blocks: Iterable[Block], taken: set[Address]) -> Iterator[tuple[Address, str]]:
     """Add an instance with one interface for each inside address; gives (address, name) of those that had to move."""
     elastic = (ip for ip in _ELASTIC.hosts() if ip not in taken)
-    free = {block: (ip for ip in map(ip_address, range(int(block.network_address) + 4, int(block.broadcast_address))) if ip not in taken) for block in blocks}
+    free = {
+        block: (ip for ip in map(ip_address, range(int(block.network_address) + 4, int(block.broadcast_address))) if ip not in taken)
+        for block in blocks
+    }
     for ip in sorted(inside, key=lambda ip: (ip.version, int(ip))):
         block, name, own = _subnet(ip), _name("host", ip), ip
         if _is_reserved(ip, block):

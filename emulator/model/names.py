@@ -110,7 +110,9 @@ class _Resolver:
         vpcs = [entity for entity in entities if isinstance(entity, Vpc)]
         self.vpc_ids = {key: vpc.id or made_id(vpc) for vpc in vpcs for key in (vpc.name, vpc.id or made_id(vpc))}
         subnet_home = {key: entity.vpc for entity in entities if isinstance(entity, Subnet) for key in (entity.name, entity.id)}
-        instance_home = {key: entity.vpc for entity in entities if isinstance(entity, Instance) for key in (entity.name, entity.id or made_id(entity))}
+        instance_home = {
+            key: entity.vpc for entity in entities if isinstance(entity, Instance) for key in (entity.name, entity.id or made_id(entity))
+        }
         taken: dict[str, int] = {}
         for entity in entities:
             key = entity.id or made_id(entity)
@@ -183,12 +185,20 @@ def _routes(resolver: _Resolver, table: RouteTable, home: str) -> tuple[Route, .
             destination = ListPeer(resolver.one(destination.list, (PrefixList,), home, thing, what))
         target = route.target
         if target != "local" and not route.blackhole:
-            interface = [key for key in resolver.table if isinstance(resolver.table[key], NetworkInterface) and target == _shown(resolver, key)]
+            interface = [
+                key for key in resolver.table if isinstance(resolver.table[key], NetworkInterface) and target == _shown(resolver, key)
+            ]
             target = interface[0] if interface else resolver.one(target, TARGETS, home, thing, what)
             if isinstance(resolver.table.get(target), Instance):
-                own = [key for key, entity in resolver.table.items() if isinstance(entity, NetworkInterface) and resolver.find(entity.instance, (Instance,), home) == [target]]
+                own = [
+                    key
+                    for key, entity in resolver.table.items()
+                    if isinstance(entity, NetworkInterface) and resolver.find(entity.instance, (Instance,), home) == [target]
+                ]
                 if len(own) != 1:
-                    resolver.problem(thing, f"{what}: {route.target} has {len(own)} interfaces; name one, such as {route.target}:eth0 (RT-14)")
+                    resolver.problem(
+                        thing, f"{what}: {route.target} has {len(own)} interfaces; name one, such as {route.target}:eth0 (RT-14)"
+                    )
                 else:
                     target = own[0]
         done.append(replace(route, destination=destination, target=target))
@@ -219,7 +229,11 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
     """Every entity by id with its references as ids, the links likewise, and the troubles found."""
     resolver = _Resolver(_with_defaults(entities))
     table: dict[str, Entity] = {}
-    default_of = {home: key for key, home in resolver.home.items() if isinstance(resolver.table[key], SecurityGroup) and resolver.table[key].name == "default"}
+    default_of = {
+        home: key
+        for key, home in resolver.home.items()
+        if isinstance(resolver.table[key], SecurityGroup) and resolver.table[key].name == "default"
+    }
     for key, entity in resolver.table.items():
         home = resolver.home[key]
         what = f"{NOUN[type(entity)]} {entity.name}"
@@ -243,7 +257,11 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
                 fields["instance"] = instance
                 fields["subnet"] = resolver.one(entity.subnet, (Subnet,), home, entity, f"{entity.instance}:{entity.name}")
                 named = entity.security_groups or ((default_of[home],) if home in default_of else ())
-                fields["security_groups"] = tuple(dict.fromkeys(resolver.one(group, (SecurityGroup,), home, entity, f"{entity.instance}:{entity.name}") for group in named))
+                fields["security_groups"] = tuple(
+                    dict.fromkeys(
+                        resolver.one(group, (SecurityGroup,), home, entity, f"{entity.instance}:{entity.name}") for group in named
+                    )
+                )
             case RouteTable():
                 fields["routes"] = _routes(resolver, entity, home)
             case NatGateway():
@@ -254,5 +272,11 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
         table[key] = replace(entity, **fields)  # type: ignore[arg-type]
     ends = (NetworkInterface, Instance, ExternalHost, *TARGETS[:3])
     shown = {_shown(resolver, key): key for key in resolver.table if isinstance(resolver.table[key], NetworkInterface)}
-    done = [replace(link, between=tuple(shown.get(end) or resolver.one(end, ends, "", link, f"link {' – '.join(link.between)}") for end in link.between)) for link in links]  # type: ignore[arg-type]
+    done = [
+        replace(
+            link,
+            between=tuple(shown.get(end) or resolver.one(end, ends, "", link, f"link {' – '.join(link.between)}") for end in link.between),
+        )
+        for link in links
+    ]  # type: ignore[arg-type]
     return table, done, resolver.problems

@@ -50,7 +50,13 @@ class NearMiss:
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         failed = [field.name.lower() for field in Miss if field in self.fields and field.name]
-        return {"rule": self.rule.name, "id": getattr(self.rule.rule, "id", ""), "place": self.rule.place, "failed": failed, "text": self.text}
+        return {
+            "rule": self.rule.name,
+            "id": getattr(self.rule.rule, "id", ""),
+            "place": self.rule.place,
+            "failed": failed,
+            "text": self.text,
+        }
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,11 @@ class Words:
             text = self._group_text(at_id, direction, header, outcome, reason, nearest)
         elif reason == Reason.SUBNET_ACL_RESTRICTION:
             named = self.rule(outcome[Outcome.RULE])
-            by = f"{named.name} denies {self.traffic(header, outcome)}" if named else f"no entry allows {self.traffic(header, outcome)}, so * denies it"
+            by = (
+                f"{named.name} denies {self.traffic(header, outcome)}"
+                if named
+                else f"no entry allows {self.traffic(header, outcome)}, so * denies it"
+            )
             text = f"network ACL {by}"
         elif reason in (Reason.NO_ROUTE_TO_DESTINATION, Reason.BAD_STATE_ROUTE, Reason.NO_POSSIBLE_DESTINATION):
             text = f"{text}: {self.destination(header, outcome)}"
@@ -146,7 +156,9 @@ class Words:
 
     def subject(self, header: Any, outcome: Any, direction: Direction) -> Subject:
         """What the rules were held against when a packet was dropped by groups."""
-        remote = (Outcome.SOURCE_HI, Outcome.SOURCE_LO) if direction == Direction.INGRESS else (Outcome.DESTINATION_HI, Outcome.DESTINATION_LO)
+        remote = (
+            (Outcome.SOURCE_HI, Outcome.SOURCE_LO) if direction == Direction.INGRESS else (Outcome.DESTINATION_HI, Outcome.DESTINATION_LO)
+        )
         later = header[Field.FRAGMENT_OFFSET] != 0
         return Subject(
             int(header[Field.FAMILY]),
@@ -259,6 +271,3 @@ def _named_rules(topology: Topology) -> Iterator[tuple[str, NamedRule]]:
                 for entry in entity.rules(direction):
                     way = direction.name.lower()
                     yield f"{entity.id} {way} {entry.number}", NamedRule(f"{entity.name} {way} {entry.number}", entry, direction, entity)
-
-
-

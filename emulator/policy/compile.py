@@ -188,17 +188,27 @@ class _Compiler:
                     prefixes = self.topology.get(route.destination.list, PrefixList).entries
                     for prefix in prefixes:
                         if not any(prefix.version == static.version and prefix.overlaps(static) for static in statics if static.prefixlen):  # type: ignore[arg-type]
-                            blocks.append((prefix, route.target, 1, route.propagated, route.blackhole, f"{table.id} {route.destination.list}"))
+                            blocks.append(
+                                (prefix, route.target, 1, route.propagated, route.blackhole, f"{table.id} {route.destination.list}")
+                            )
                 else:
                     inside = any(route.destination.version == own.version and route.destination.subnet_of(own) for own in vpc.blocks)  # type: ignore[arg-type]
                     if route.propagated and inside:
                         continue
                     if route.target == "local" or route.destination in vpc.blocks:
                         blocks = [block for block in blocks if block[0] != route.destination]
-                    blocks.append((route.destination, route.target, 0, route.propagated, route.blackhole, f"{table.id} {route.destination}"))
+                    blocks.append(
+                        (route.destination, route.target, 0, route.propagated, route.blackhole, f"{table.id} {route.destination}")
+                    )
             for order, (block, target, from_list, propagated, blackhole, name) in enumerate(blocks):
                 gone = target != "local" and (target not in self.topology.entities or not self._usable(target))
-                row = [self.ids.of(name), block.version, *net_and_mask(block), LOCAL if target == "local" else self.ids.of(target), int(blackhole or gone)]
+                row = [
+                    self.ids.of(name),
+                    block.version,
+                    *net_and_mask(block),
+                    LOCAL if target == "local" else self.ids.of(target),
+                    int(blackhole or gone),
+                ]
                 entries.append(((-block.prefixlen, 2 if propagated else from_list, order), row))
             start = len(rows)
             rows += [row for _, row in sorted(entries, key=lambda entry: entry[0])]

@@ -210,7 +210,12 @@ def holder(tables: Tables, place: int) -> int:
 def key_at(entries: Matrix, slot: int) -> TrackingKey:
     """The key of an occupied row."""
     return TrackingKey(
-        entries[slot, Entry.KEY], entries[slot, Entry.A_HI], entries[slot, Entry.A_LO], entries[slot, Entry.B_HI], entries[slot, Entry.B_LO], 0
+        entries[slot, Entry.KEY],
+        entries[slot, Entry.A_HI],
+        entries[slot, Entry.A_LO],
+        entries[slot, Entry.B_HI],
+        entries[slot, Entry.B_LO],
+        0,
     )
 
 
@@ -303,7 +308,9 @@ def next_state(protocol: int, state: int, from_a: int, flags: int) -> int:
 
 
 @kernel
-def refresh(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, slot: int, flights: Matrix, p: int, from_a: int, now: int) -> None:
+def refresh(
+    tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, slot: int, flights: Matrix, p: int, from_a: int, now: int
+) -> None:
     """Take one accepted packet into an entry: its state, its timer, and its end if the flow is closed."""
     protocol = flights[p, Field.PROTOCOL]
     state = next_state(protocol, entries[slot, Entry.STATE], from_a, flights[p, Field.FLAGS])

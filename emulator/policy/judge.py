@@ -22,7 +22,11 @@ from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Fi
 
 ACCEPT, DROP = int(Verdict.ACCEPT), int(Verdict.DROP)
 _MISMATCH, _NO_RULES = int(Reason.ENI_SG_RULES_MISMATCH), int(Reason.SG_HAS_NO_RULES)
-_IDENTITY_LOST, _EXHAUSTED, _MIDSTREAM = int(Reason.SG_REFERENCES_NOT_PRESERVED), int(Reason.EMU_CT_EXHAUSTED), int(Reason.EMU_TCP_MIDSTREAM)
+_IDENTITY_LOST, _EXHAUSTED, _MIDSTREAM = (
+    int(Reason.SG_REFERENCES_NOT_PRESERVED),
+    int(Reason.EMU_CT_EXHAUSTED),
+    int(Reason.EMU_TCP_MIDSTREAM),
+)
 RULE_MASK = conntrack.RULE_MASK
 
 

@@ -64,9 +64,7 @@ def spread(runs: Sequence[Run], low: float, high: float, centred: bool) -> float
     ordered = arrange(runs)
     for place, run in enumerate(ordered):
         met = [
-            levels[before]
-            for before, other in enumerate(ordered[:place])
-            if other.low < run.high + APART and run.low < other.high + APART
+            levels[before] for before, other in enumerate(ordered[:place]) if other.low < run.high + APART and run.low < other.high + APART
         ]
         levels.append(max(met, default=-1) + 1)
     count = max(levels, default=0)

@@ -294,9 +294,7 @@ class _Pen:
         """A short straight stroke of a sign."""
         from matplotlib.lines import Line2D
 
-        self.ax.add_line(
-            Line2D(*zip(*points, strict=True), color=colour, linewidth=wide * self.scale, zorder=9.6, solid_capstyle="round")
-        )
+        self.ax.add_line(Line2D(*zip(*points, strict=True), color=colour, linewidth=wide * self.scale, zorder=9.6, solid_capstyle="round"))
 
     def callout(self, callout: Callout) -> None:
         """A listing with a line to its mark."""

@@ -26,5 +26,3 @@ def _line(flow: Flow) -> FlowLine:
         why.code if why else "",
         bool(why) and why.stage in ("E0", "E2", "E3"),
     )
-
-

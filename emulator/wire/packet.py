@@ -50,7 +50,9 @@ class Packet:
         name = getattr(type(packet), "__name__", "")
         parsed = cls.parse(bytes(packet), ETHERNET if name in ("Ether", "Dot1Q") else RAW_IP)
         if parsed.status != PARSED:
-            raise UsageError(f"{name or 'packet'}: not an IP datagram that can be sent ({parsed.status.name}); build one with Scapy's IP()/TCP()")
+            raise UsageError(
+                f"{name or 'packet'}: not an IP datagram that can be sent ({parsed.status.name}); build one with Scapy's IP()/TCP()"
+            )
         return parsed
 
     @property

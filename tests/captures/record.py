@@ -248,9 +248,7 @@ class Lab:
             stop(program)
         for name in self.hosts:
             namespace = self.prefix + name
-            left = subprocess.run(
-                ["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False
-            )
+            left = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
             for pid in left.stdout.split():
                 try:
                     os.kill(int(pid), signal.SIGKILL)
@@ -260,15 +258,11 @@ class Lab:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-def finish(
-    line: list[str], env: dict[str, str], what: str, status: int = 0, given: bytes = b""
-) -> str:
+def finish(line: list[str], env: dict[str, str], what: str, status: int = 0, given: bytes = b"") -> str:
     """The output of a command that has to end with `status` in good time."""
     limit = COMMAND_SECONDS
     try:
-        done = subprocess.run(
-            line, input=given, capture_output=True, env=env, timeout=limit, check=False
-        )
+        done = subprocess.run(line, input=given, capture_output=True, env=env, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
         raise RecordError(f"{what}: no end after {limit} s") from None
     if done.returncode != status:
