@@ -12,13 +12,12 @@ from emulator.errors import UsageError
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service, parse_service
-from emulator.model.topology import Topology
+from emulator.model.topology import INTERNET, Topology
 from emulator.observe.entries import TrackingEntry, entries_of
 from emulator.observe.explain import Explanation
 from emulator.observe.strangers import named_blocks
 from emulator.observe.trace import Trace, steps_of
 from emulator.observe.words import Words
-from emulator.policy.compile import INTERNET
 from emulator.policy.reasons import Stage, Verdict
 from emulator.wire.addresses import address
 from emulator.wire.headers import Field

@@ -21,11 +21,10 @@ from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface
-from emulator.model.topology import Topology
+from emulator.model.topology import INTERNET, Topology
 from emulator.observe.flows import Flow, blocked_reasons, flows_of
 from emulator.observe.trace import Step, steps_of
 from emulator.observe.words import Why, Words
-from emulator.policy.compile import INTERNET
 from emulator.policy.reasons import Reason, Verdict
 from emulator.wire.addresses import halves
 from emulator.wire.capture import Capture

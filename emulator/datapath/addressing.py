@@ -82,7 +82,7 @@ def is_exempt_service(tables: Tables, eni: int, family: int, hi: int, lo: int, p
             or (lo == _METADATA_V6 and port == 80)
             or (lo == _KMS_V6 and port == 1688)
         )
-    dns = port == 53 and (protocol == UDP or protocol == TCP)
+    dns = port == 53 and (protocol in (UDP, TCP))
     vpc = row_of(tables, tables.enis[eni, Eni.VPC])
     if lo == tables.vpcs[vpc, VpcColumn.RESOLVER_LO]:
         return dns
@@ -93,7 +93,7 @@ def is_exempt_service(tables: Tables, eni: int, family: int, hi: int, lo: int, p
         return False
     if lo == _DNS_V4:
         return dns
-    if lo == _METADATA_V4 or lo == _ECS_V4:
+    if lo in (_METADATA_V4, _ECS_V4):
         return protocol == TCP and port == 80
     if lo == _TIME_V4:
         return protocol == UDP and port == 123

@@ -46,7 +46,7 @@ def _key(
     from_a = 1
     if source_hi > destination_hi or (source_hi == destination_hi and source_lo > destination_lo):
         from_a = 0
-    is_icmp = protocol == ICMP or protocol == ICMPV6
+    is_icmp = protocol in (ICMP, ICMPV6)
     if source_hi == destination_hi and source_lo == destination_lo and source_port > destination_port and not is_icmp:
         from_a = 0
     low, high = source_port, destination_port
@@ -63,7 +63,7 @@ def _key_of_packet(state: State, p: int) -> TrackingKey:
     flights = state.flights
     protocol = flights[p, Field.PROTOCOL]
     low, high = flights[p, Field.SOURCE_PORT], flights[p, Field.DESTINATION_PORT]
-    if protocol == ICMP or protocol == ICMPV6:
+    if protocol in (ICMP, ICMPV6):
         low, high = flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
     if protocol == SCTP:
         low, high = low * 0, high * 0
@@ -126,7 +126,7 @@ def flow_of(state: State, p: int) -> int:
     protocol, icmp_type = flights[p, Field.PROTOCOL], flights[p, Field.TYPE]
     if flights[p, Field.FRAGMENT_OFFSET] != 0:
         return -1
-    if (protocol == ICMP or protocol == ICMPV6) and conntrack.query_role(protocol, icmp_type) == conntrack.QUERY_NONE:
+    if (protocol in (ICMP, ICMPV6)) and conntrack.query_role(protocol, icmp_type) == conntrack.QUERY_NONE:
         return -1
     key = _key_of_packet(state, p)
     row = _find(state, key)

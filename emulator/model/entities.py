@@ -116,6 +116,11 @@ class VpcPeeringConnection:
     id: str = ""
     place: str = ""
 
+    @property
+    def is_active(self) -> bool:
+        """Whether it carries packets."""
+        return self.status == "active"
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTracking:

@@ -36,9 +36,11 @@ from emulator.model.entities import (
 from emulator.model.groups import NetworkAcl, PrefixList, SecurityGroup
 
 if TYPE_CHECKING:
-    import networkx
+    import networkx as nx
 
 E = TypeVar("E")
+INTERNET = "internet"
+"""What everything outside that has no name is called in questions."""
 Entity = (
     Vpc
     | Subnet
@@ -195,8 +197,29 @@ class Topology:
         known = [self.display(key) for key, entity in self.entities.items() if isinstance(entity, Instance | ExternalHost)]
         raise UsageError(f"{self.name}: nothing is called {text}{names.suggestion(text, known)}")
 
+    def end(self, text: str) -> Entity | Address | None:
+        """What a question's source or destination means: an entity, an address that nothing here has, None for ``internet``.
+
+        Raises
+        ------
+        UsageError : nothing of the kind, or a thing that sends and receives nothing.
+        """
+        if text == INTERNET:
+            return None
+        try:
+            stranger = ip_address(text)
+        except ValueError:
+            stranger = None
+        if stranger is not None and not self.owners.get(stranger):
+            return stranger
+        entity = self.find(text)
+        if not isinstance(entity, Instance | NetworkInterface | ExternalHost):
+            noun = names.NOUN[type(entity)]
+            raise UsageError(f"{text} is a {noun}, which sends nothing; name an instance, an interface, a host outside or an address")
+        return entity
+
     @cached_property
-    def graph(self) -> "networkx.DiGraph[str]":
+    def graph(self) -> "nx.DiGraph[str]":
         """The whole as a directed networkx graph (node and edge attributes: see the top of this file)."""
         from emulator.model.graph import build
 

@@ -32,12 +32,11 @@ class TrackingEntry:
 def entries_of(words: Words, state: State, now_ns: int, only: str | None = None) -> list[TrackingEntry]:
     """The living entries of one interface (its id) or of all, oldest first."""
     rows = state.entries[(state.entries[:, Entry.KEY] != 0) & (state.entries[:, Entry.EXPIRES_NS] > now_ns)]
-    found = [
+    return [
         _entry(words, row, now_ns)
         for row in rows[rows[:, Entry.TAG].argsort()]
         if only in (None, words.ids.name(int(row[Entry.KEY]) >> 41))
     ]
-    return found
 
 
 def _entry(words: Words, row: Any, now_ns: int) -> TrackingEntry:

@@ -91,7 +91,7 @@ class Words:
 
     def __init__(self, topology: Topology, ids: Ids, tables: Tables) -> None:
         self.topology, self.ids, self.tables = topology, ids, tables
-        self.rules = {named_id: named for named_id, named in _named_rules(topology)}
+        self.rules = dict(_named_rules(topology))
         self._whys: dict[tuple[int, ...], Why] = {}
 
     def place(self, number: int) -> str:

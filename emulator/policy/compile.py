@@ -23,7 +23,7 @@ from emulator.model.entities import (
     VpcPeeringConnection,
 )
 from emulator.model.groups import EVERYONE, AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
-from emulator.model.topology import Topology
+from emulator.model.topology import INTERNET, Topology
 from emulator.policy.rules import PeerKind
 from emulator.policy.tables import (
     LOCAL,
@@ -47,7 +47,6 @@ from emulator.wire.addresses import halves, net_and_mask
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Matrix
 
-INTERNET = "internet"
 SECOND = 1_000_000_000
 NITRO_V6_FAMILIES = ("m8", "c8", "r8", "x8", "i8", "p6", "g7")
 DEFAULT_TCP_S, NITRO_V6_TCP_S, DEFAULT_UDP_S, DEFAULT_STREAM_S = 432_000, 350, 30, 180
@@ -217,7 +216,7 @@ class _Compiler:
 
     def _usable(self, target: str) -> bool:
         entity = self.topology.entities[target]
-        return entity.status == "active" if isinstance(entity, VpcPeeringConnection) else True
+        return entity.is_active if isinstance(entity, VpcPeeringConnection) else True
 
     def subnets(self, spans: dict[str, tuple[int, int]]) -> Matrix:
         acls = {acl.id: self.acl(acl) for acl in self.topology.all(NetworkAcl)}
@@ -278,7 +277,7 @@ class _Compiler:
             elif isinstance(gateway, VpcPeeringConnection):
                 row[GatewayColumn.KIND] = PlaceKind.PEERING
                 row[GatewayColumn.VPC], row[GatewayColumn.VPC_B] = self.ids.of(gateway.requester), self.ids.of(gateway.accepter)
-                row[GatewayColumn.ACTIVE] = gateway.status == "active"
+                row[GatewayColumn.ACTIVE] = gateway.is_active
             else:
                 continue
             row[GatewayColumn.ID] = self.place(gateway.id, row[GatewayColumn.KIND], len(rows))

@@ -133,7 +133,7 @@ def key_of(
     from_a = 1
     if source_hi > destination_hi or (source_hi == destination_hi and source_lo > destination_lo):
         from_a = 0
-    ports = protocol == TCP or protocol == UDP
+    ports = protocol in (TCP, UDP)
     if ports and source_hi == destination_hi and source_lo == destination_lo and source_port > destination_port:
         from_a = 0
     low, high = np.int64(0), np.int64(0)
@@ -141,7 +141,7 @@ def key_of(
         low, high = np.int64(source_port), np.int64(destination_port)
         if from_a == 0:
             low, high = high, low
-    elif protocol == ICMP or protocol == ICMPV6:
+    elif protocol in (ICMP, ICMPV6):
         asks = from_a if query_role(protocol, icmp_type) == QUERY_REQUEST else 1 - from_a
         low, high = np.int64(identifier), np.int64((query_kind(icmp_type) << 1) | asks)
     key = pack(eni_id, family, protocol, low, high)
@@ -269,7 +269,7 @@ def timeout_ns(tables: Tables, eni_id: int, protocol: int, state: int) -> int:
         return tcp
     if protocol == UDP:
         return stream if state & STREAM else udp
-    if protocol == ICMP or protocol == ICMPV6:
+    if protocol in (ICMP, ICMPV6):
         return settings.icmp_ns
     return settings.other_ns
 
@@ -287,8 +287,7 @@ def next_state(protocol: int, state: int, from_a: int, flags: int) -> int:
     if protocol != TCP:
         return state if from_starter else state | ANSWERED
     if state & CLOSED and flags & (SYN | ACK) == SYN:
-        state = STARTED_BY_A if from_a == 1 else 0
-        return state
+        return STARTED_BY_A if from_a == 1 else 0
     if flags & RST:
         return state | CLOSED
     if not from_starter:

@@ -88,7 +88,7 @@ def judge(
     now : ns
     """
     protocol = flights[p, Field.PROTOCOL]
-    is_icmp = protocol == ICMP or protocol == ICMPV6
+    is_icmp = protocol in (ICMP, ICMPV6)
     role = conntrack.query_role(protocol, flights[p, Field.TYPE])
     key = conntrack.packet_key(flights, p, eni_id)
     whole = flights[p, Field.FRAGMENT_OFFSET] == 0 or tables.settings.fragments != FRAGMENTS_DROP
@@ -120,7 +120,7 @@ def judge(
             return Decision(ACCEPT, 0, rule_id, 0)
     if is_icmp and role != conntrack.QUERY_REQUEST:
         return Decision(ACCEPT, 0, rule_id, 0)
-    if (protocol == TCP or protocol == UDP) and autotrack == 0:
+    if (protocol in (TCP, UDP)) and autotrack == 0:
         family = flights[p, Field.FAMILY]
         # The second test is the flow's mirror image, so that an answer of an untracked flow opens no entry (CT-18).
         if untracked_pair(tables, eni, direction, family, protocol, flights[p, Field.DESTINATION_PORT]) or untracked_pair(

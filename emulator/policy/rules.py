@@ -72,11 +72,11 @@ def miss(tables: Tables, rule: int, subject: Subject) -> int:
     protocol = rules[rule, RuleColumn.PROTOCOL]
     if protocol != ALL and protocol != subject.protocol:
         bits |= _PROTOCOL
-    elif protocol == TCP or protocol == UDP:
+    elif protocol in (TCP, UDP):
         first, last = rules[rule, RuleColumn.FROM], rules[rule, RuleColumn.TO]
         if not (first <= subject.port <= last) and not (subject.port == ALL and first == 0 and last == 65535):
             bits |= _PORT
-    elif protocol == ICMP or protocol == ICMPV6:
+    elif protocol in (ICMP, ICMPV6):
         kind, code = rules[rule, RuleColumn.FROM], rules[rule, RuleColumn.TO]
         if kind != ALL and kind != subject.type:
             bits |= _TYPE

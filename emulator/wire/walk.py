@@ -171,7 +171,7 @@ class PcapngWalk:
             if self._word(buffer, at + length - 4)[0] != length:
                 trouble = "the two lengths of a block differ"
                 break
-            if kind == _PACKET or kind == _OLD_PACKET or kind == _SIMPLE_PACKET:
+            if kind in (_PACKET, _OLD_PACKET, _SIMPLE_PACKET):
                 row = self._packet(buffer, at, kind, length)
                 if isinstance(row, str):
                     trouble = f"packet {number + count} {row}"

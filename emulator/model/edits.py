@@ -1,0 +1,195 @@
+"""Edits as EC2 makes them: each gives a new topology, or raises the error code that EC2 would answer with.
+
+A running network takes the new topology between two packets (`Network.edit`); what is tracked goes on (SG-54), what is
+not meets the new rules with its next packet (SG-53, SG-55).  A batch with one bad rule changes nothing (SG-52).
+
+Source: EC2 API Reference, "Error codes"; facts SG-22, SG-30 to SG-37, SG-39 to SG-42, SG-51.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from emulator.errors import ApiError
+from emulator.model.entities import NetworkInterface, RouteTable, VpcPeeringConnection
+from emulator.model.groups import Direction, GroupPeer, ListPeer, PrefixList, Rule, SecurityGroup
+from emulator.model.topology import Topology
+
+RULES_PER_GROUP = 60
+GROUPS_PER_INTERFACE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StaleRule:
+    """A rule that names a group which is gone or out of reach; it stays in the list and matches nothing (SG-32)."""
+
+    group: SecurityGroup
+    direction: Direction
+    rule: Rule
+
+
+def is_stale(topology: Topology, group: SecurityGroup, rule: Rule) -> bool:
+    """Whether a rule names a group that is gone, or one of a VPC without an active peering to the rule's (SG-30, SG-32)."""
+    if not isinstance(rule.peer, GroupPeer):
+        return False
+    peer = topology.entities.get(rule.peer.group)
+    if not isinstance(peer, SecurityGroup):
+        return True
+    return peer.vpc != group.vpc and not _are_peered(topology, peer.vpc, group.vpc)
+
+
+def _are_peered(topology: Topology, one: str, other: str) -> bool:
+    return any({peering.requester, peering.accepter} == {one, other} for peering in topology.all(VpcPeeringConnection) if peering.is_active)
+
+
+def stale_rules(topology: Topology, vpc: str) -> Iterator[StaleRule]:
+    """The stale rules of a VPC's groups, as DescribeStaleSecurityGroups lists them (SG-34)."""
+    vpc_id = topology.find(vpc).id
+    for group in topology.all(SecurityGroup):
+        for direction in Direction:
+            for rule in group.rules(direction):
+                if group.vpc == vpc_id and is_stale(topology, group, rule):
+                    yield StaleRule(group, direction, rule)
+
+
+def authorize(topology: Topology, group: str, direction: Direction, *rules: Rule) -> Topology:
+    """A topology in which a group has more rules.
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound, InvalidPermission.Duplicate, RulesPerSecurityGroupLimitExceeded.
+    TopologyError : a rule that cannot be.
+    """
+    found = group_of(topology, group)
+    known = list(found.rules(direction))
+    for rule in rules:
+        rule = _resolved(topology, found, rule).canonical()
+        if any(rule.content() == other.content() for other in known):
+            raise ApiError("InvalidPermission.Duplicate", f'the specified rule "peer: {rule.peer}, {rule.service}, ALLOW" already exists')
+        known.append(rule)
+    for version in (4, 6):
+        weight = sum(weight_of(topology, rule, version) for rule in known)
+        if weight > RULES_PER_GROUP:
+            text = f"{found.name} would have {weight} IPv{version} {direction.name.lower()} rules; {RULES_PER_GROUP} is the most (SG-39)"
+            raise ApiError("RulesPerSecurityGroupLimitExceeded", text)
+    return topology.changed(found.id, **{direction.name.lower(): tuple(known)})
+
+
+def revoke(topology: Topology, group: str, direction: Direction, *rules: Rule) -> Topology:
+    """A topology in which a group lacks rules; they are known by their content or by their id.
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound, InvalidPermission.NotFound.
+    """
+    found = group_of(topology, group)
+    left = list(found.rules(direction))
+    for rule in rules:
+        content = _resolved(topology, found, rule).canonical().content()
+        match = next((other for other in left if other.id == rule.id or other.content() == content), None)
+        if match is None:
+            raise ApiError(
+                "InvalidPermission.NotFound", f"The specified rule does not exist in security group {found.name}: {rule.service}"
+            )
+        left.remove(match)
+    return topology.changed(found.id, **{direction.name.lower(): tuple(left)})
+
+
+def replace_groups(topology: Topology, interface: str, *groups: str) -> Topology:
+    """A topology in which an interface has other groups, the whole list at once (SG-2, SG-58).
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound, SecurityGroupsPerInterfaceLimitExceeded, InvalidParameterValue for no group at all.
+    """
+    eni = interface_of(topology, interface)
+    if not groups:
+        raise ApiError("InvalidParameterValue", f"{interface}: an interface has at least one security group (SG-2)")
+    if len(groups) > GROUPS_PER_INTERFACE:
+        text = f"{interface}: {len(groups)} groups; {GROUPS_PER_INTERFACE} is the most (SG-42)"
+        raise ApiError("SecurityGroupsPerInterfaceLimitExceeded", text)
+    return topology.changed(eni.id, security_groups=tuple(group_of(topology, group).id for group in groups))
+
+
+def delete_group(topology: Topology, group: str) -> Topology:
+    """A topology without a group; rules of peer VPCs that named it turn stale (SG-35 to SG-37).
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound, CannotDelete, DependencyViolation.
+    """
+    found = group_of(topology, group)
+    if found.name == "default":
+        raise ApiError("CannotDelete", f"the default security group of {topology.display(found.vpc)} cannot be deleted (SG-13)")
+    users = [topology.display(eni.id) for eni in topology.all(NetworkInterface) if found.id in eni.security_groups]
+    users += [
+        other.name
+        for other in topology.all(SecurityGroup)
+        if other.vpc == found.vpc and other.id != found.id and any(_names(rule, found.id) for way in Direction for rule in other.rules(way))
+    ]
+    if users:
+        raise ApiError("DependencyViolation", f"resource {found.id} has a dependent object: {users[0]}")
+    return topology.replace(without=[found.id])
+
+
+def delete_peering(topology: Topology, peering: str) -> Topology:
+    """A topology without a peering: routes to it turn blackhole, rules across it stale (RT-10, SG-32)."""
+    found = topology.get(topology.find(peering).id, VpcPeeringConnection)
+    tables = [
+        replace(table, routes=tuple(replace(route, blackhole=True) if route.target == found.id else route for route in table.routes))
+        for table in topology.all(RouteTable)
+    ]
+    return topology.replace(*tables, without=[found.id])
+
+
+def weight_of(topology: Topology, rule: Rule, version: int) -> int:
+    """What a rule counts against the 60 of its family: a block 1, a group 1 in both, a list its maximum (SG-40, SG-41)."""
+    if isinstance(rule.peer, GroupPeer):
+        return 1
+    if isinstance(rule.peer, ListPeer):
+        entries = topology.get(rule.peer.list, PrefixList)
+        return entries.weight if not entries.entries or entries.entries[0].version == version else 0
+    return int(rule.peer.version == version)
+
+
+def group_of(topology: Topology, group: str) -> SecurityGroup:
+    """The group with this id, or with this name if only one has it.
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound.
+    """
+    named = [
+        found for found in topology.all(SecurityGroup) if group in (found.id, found.name, f"{topology.display(found.vpc)}/{found.name}")
+    ]
+    if len(named) != 1:
+        several = ", which is the name of several; use an id" if named else ""
+        raise ApiError("InvalidGroup.NotFound", f"The security group '{group}' does not exist{several}")
+    return named[0]
+
+
+def interface_of(topology: Topology, interface: str) -> NetworkInterface:
+    """The interface with this id or name; an instance stands for its primary one (SG-1).
+
+    Raises
+    ------
+    ApiError : InvalidNetworkInterfaceID.NotFound.
+    """
+    for eni in topology.all(NetworkInterface):
+        if interface in (eni.id, topology.display(eni.id), eni.instance, topology.display(eni.instance)):
+            return eni
+    raise ApiError("InvalidNetworkInterfaceID.NotFound", f"The networkInterface ID '{interface}' does not exist")
+
+
+def _names(rule: Rule, group_id: str) -> bool:
+    return isinstance(rule.peer, GroupPeer) and rule.peer.group == group_id
+
+
+def _resolved(topology: Topology, group: SecurityGroup, rule: Rule) -> Rule:
+    """The rule with the names of its peer as ids, as far as they are known."""
+    if isinstance(rule.peer, GroupPeer) and rule.peer.group not in topology.entities:
+        here = [other for other in topology.all(SecurityGroup) if other.vpc == group.vpc and other.name == rule.peer.group]
+        return replace(rule, peer=GroupPeer(here[0].id)) if here else rule
+    if isinstance(rule.peer, ListPeer) and rule.peer.list not in topology.entities:
+        lists = [found for found in topology.all(PrefixList) if found.vpc == group.vpc and found.name == rule.peer.list]
+        return replace(rule, peer=ListPeer(lists[0].id)) if lists else rule
+    return rule
