@@ -146,7 +146,7 @@ def _print_explanation(found: "Explanation") -> None:
     nearest = found.why.nearest if found.why else None
     if nearest is not None:
         place = f"   [dim]{_plain(nearest.rule.place)}[/]" if nearest.rule.place else ""
-        console.print(f"  Nearest rule: [bold]{_plain(nearest.rule.name)}[/] ({_plain(nearest.rule.rule.service)}){place}")
+        console.print(f"  Nearest rule: [bold]{_plain(nearest.rule.name)}[/] ({_plain(nearest.rule.service)}){place}")
 
 
 def _print_steps(console: Any, title: str, trace: "Trace") -> None:

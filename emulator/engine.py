@@ -10,11 +10,12 @@ import numpy as np
 
 from emulator.datapath import causes
 from emulator.datapath.loop import Exit, advance
-from emulator.datapath.state import Count, Entry, Event, EventKind, Flight, Flow, Fragment, LinkState, Outcome, State, Step, new_state
+from emulator.datapath.state import Count, Event, EventKind, Flight, Flow, Fragment, LinkState, Outcome, State, Step, new_state
 from emulator.kernels import available, compiled, is_cached
 from emulator.model.topology import Topology
 from emulator.policy import conntrack
 from emulator.policy.compile import Ids, compile_tables
+from emulator.policy.conntrack import Entry
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 COMPILE_FROM = 20_000
@@ -208,8 +209,8 @@ def reindexed_flows(flows: Matrix, used: int) -> Matrix:
     """A fresh index of the flow rows in use, twice as long as the table."""
     index = np.zeros((2 * len(flows), 1), dtype=np.int64)
     for row in range(used):
-        key = conntrack.TrackingKey(*(int(value) for value in flows[row, : Flow.STATE]), 0)
-        slot = causes.home(len(index), key)
+        key, a_hi, a_lo, b_hi, b_lo = flows[row, : Flow.STATE].tolist()
+        slot = causes.home(len(index), conntrack.TrackingKey(key, a_hi, a_lo, b_hi, b_lo, 0))
         while index[slot, 0]:
             slot = (slot + 1) & (len(index) - 1)
         index[slot, 0] = row + 1

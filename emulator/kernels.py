@@ -66,7 +66,7 @@ def _numba() -> Any:
     import numba
     from numba.extending import register_jitable
 
-    numba.config.CACHE_DIR = str(cache_folder())
+    numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
     for function in _KERNELS:
         register_jitable(function)
     return numba

@@ -63,13 +63,7 @@ class Network:
     """
 
     def __init__(self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None) -> None:
-        if not isinstance(topology, Topology):
-            from emulator.model.files import load
-
-            topology = load(topology)
-        if policy is not None:
-            topology = topology.replace(policy=policy)
-        self.engine = Engine(topology, compiled=compiled)
+        self.engine = Engine(_loaded(topology, policy), compiled=compiled)
         self._words: Words | None = None
 
     @property
@@ -154,23 +148,17 @@ class Network:
         ------
         UsageError : nothing of the kind.
         """
-        if text == INTERNET:
+        entity = self.topology.end(text)
+        if entity is None:
             return Place(INTERNET, INTERNET, self._strangers(), {})
-        try:
-            stranger = ip_address(text)
-        except ValueError:
-            stranger = None
-        if stranger is not None and not self.topology.owners.get(stranger):
-            return Place(INTERNET, text, (stranger,), {})
-        entity = self.topology.find(text)
-        if isinstance(entity, Instance):
-            enis = self.topology.interfaces_of(entity.id)
-            entity = enis[0]
+        if isinstance(entity, IPv4Address | IPv6Address):
+            return Place(INTERNET, text, (entity,), {})
+        asked = _address(text)
         if isinstance(entity, ExternalHost):
-            return Place(entity.id, entity.name, (stranger,) if stranger else entity.ips, {}, entity.listen)
-        if not isinstance(entity, NetworkInterface):
-            raise UsageError(f"{text} is neither an instance, an interface, a host outside nor an address; name one of these")
-        ips = (stranger,) if stranger in entity.private_ips else entity.private_ips
+            return Place(entity.id, entity.name, (asked,) if asked else entity.ips, {}, entity.listen)
+        if isinstance(entity, Instance):
+            entity = self.topology.interfaces_of(entity.id)[0]
+        ips = (asked,) if asked else entity.private_ips
         instance = self.topology.get(entity.instance, Instance)
         vpc = self.topology.get(entity.subnet, Subnet).vpc
         return Place(entity.id, self.topology.display(entity.id), ips, dict(entity.public_ips), instance.listen, vpc)
@@ -251,6 +239,22 @@ class Network:
         return self.topology._repr_png_()
 
 
+def _loaded(topology: Topology | str | Path, policy: Policy | None) -> Topology:
+    if isinstance(topology, str | Path):
+        from emulator.model.files import load
+
+        return _loaded(load(topology), policy)
+    return topology if policy is None else topology.replace(policy=policy)
+
+
+def _address(text: str) -> Address | None:
+    """The address that a text is, or None."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
 def as_delivered(packet: Packet, outcome: Any) -> bytes:
     """A packet's bytes as they were when it ended: addresses, time to live and checksums as the way left them."""
     header = packet.header
@@ -309,7 +313,9 @@ def _ends(sender: Place, receiver: Place, service: Service) -> tuple[Address, Ad
         targets = [ip for ip in receiver.ips if ip.version == version]
         if sources and targets:
             source, target = sources[0], targets[0]
-            if not sender.vpc and receiver.vpc:  # from outside an instance is known by its public address
+            # A machine never sees its public address (RT-26), and from outside it is known by nothing else.
+            source = next((private for private, public in sender.public.items() if public == source), source)
+            if not sender.vpc and receiver.vpc:
                 target = receiver.public.get(target, target)
             return source, target
     raise UsageError(

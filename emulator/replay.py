@@ -255,7 +255,7 @@ def address_map(topology: Topology, given: dict[str, str]) -> dict[tuple[int, in
     ------
     UsageError : not an address, an unknown name, or a name without an address of that family.
     """
-    table = {}
+    table: dict[tuple[int, int, int], tuple[int, int]] = {}
     for text, name in {**{str(ip): key for ip, key in topology.map}, **given}.items():
         try:
             seen = ip_address(text)

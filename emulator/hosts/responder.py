@@ -43,7 +43,7 @@ def answer(packet: Packet, listen: tuple[Service, ...] | None) -> tuple[str, Any
     v6 = header[Field.FAMILY] == 6
     network = (IPv6 if v6 else IP)(src=str(key.destination), dst=str(key.source))
     if key.protocol == TCP:
-        ends = {"sport": key.destination_port, "dport": key.source_port}
+        ends: Any = {"sport": key.destination_port, "dport": key.source_port}
         if is_open(listen, TCP, key.destination_port):
             return REPLY, network / Tcp(flags="SA", ack=1, **ends)
         return REFUSED, network / Tcp(flags="RA", ack=1, **ends)
@@ -55,7 +55,7 @@ def answer(packet: Packet, listen: tuple[Service, ...] | None) -> tuple[str, Any
     if key.protocol in (ICMP, ICMPV6):
         if query_role(key.protocol, int(header[Field.TYPE])) != QUERY_REQUEST:
             return NONE, None
-        ident = {"id": int(header[Field.IDENTIFIER]), "seq": int(header[Field.SEQUENCE])}
+        ident: Any = {"id": int(header[Field.IDENTIFIER]), "seq": int(header[Field.SEQUENCE])}
         return REPLY, network / (ICMPv6EchoReply(**ident) if v6 else Icmp(type=_reply_type(int(header[Field.TYPE])), **ident))
     if v6:
         network.nh = key.protocol

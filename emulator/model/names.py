@@ -225,6 +225,15 @@ def _with_defaults(entities: list["Entity"]) -> list["Entity"]:
     return done
 
 
+def _link(resolver: _Resolver, link: Link) -> Link:
+    """A link with its ends as ids."""
+    kinds = (NetworkInterface, Instance, ExternalHost, *TARGETS[:3])
+    shown = {_shown(resolver, key): key for key in resolver.table if isinstance(resolver.table[key], NetworkInterface)}
+    what = f"link {' – '.join(link.between)}"
+    one, other = (shown.get(end) or resolver.one(end, kinds, "", link, what) for end in link.between)
+    return replace(link, between=(one, other))
+
+
 def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Entity"], list[Link], list[str]]:
     """Every entity by id with its references as ids, the links likewise, and the troubles found."""
     resolver = _Resolver(_with_defaults(entities))
@@ -253,15 +262,12 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
                 if entity.network_acl:
                     fields["network_acl"] = resolver.one(entity.network_acl, (NetworkAcl,), home, entity, what)
             case NetworkInterface():
-                instance = resolver.one(entity.instance, (Instance,), home, entity, what)
-                fields["instance"] = instance
-                fields["subnet"] = resolver.one(entity.subnet, (Subnet,), home, entity, f"{entity.instance}:{entity.name}")
-                named = entity.security_groups or ((default_of[home],) if home in default_of else ())
-                fields["security_groups"] = tuple(
-                    dict.fromkeys(
-                        resolver.one(group, (SecurityGroup,), home, entity, f"{entity.instance}:{entity.name}") for group in named
-                    )
-                )
+                shown = _shown(resolver, key)
+                fields["instance"] = resolver.one(entity.instance, (Instance,), home, entity, what)
+                fields["subnet"] = resolver.one(entity.subnet, (Subnet,), home, entity, shown)
+                groups = entity.security_groups or ((default_of[home],) if home in default_of else ())
+                found = (resolver.one(group, (SecurityGroup,), home, entity, shown) for group in groups)
+                fields["security_groups"] = tuple(dict.fromkeys(found))
             case RouteTable():
                 fields["routes"] = _routes(resolver, entity, home)
             case NatGateway():
@@ -270,13 +276,4 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
                 fields["requester"] = resolver.one(entity.requester, (Vpc,), "", entity, what)
                 fields["accepter"] = resolver.one(entity.accepter, (Vpc,), "", entity, what)
         table[key] = replace(entity, **fields)  # type: ignore[arg-type]
-    ends = (NetworkInterface, Instance, ExternalHost, *TARGETS[:3])
-    shown = {_shown(resolver, key): key for key in resolver.table if isinstance(resolver.table[key], NetworkInterface)}
-    done = [
-        replace(
-            link,
-            between=tuple(shown.get(end) or resolver.one(end, ends, "", link, f"link {' – '.join(link.between)}") for end in link.between),
-        )
-        for link in links
-    ]  # type: ignore[arg-type]
-    return table, done, resolver.problems
+    return table, [_link(resolver, link) for link in links], resolver.problems

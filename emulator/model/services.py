@@ -151,7 +151,7 @@ def parse_service(text: str) -> Service:
         protocol = parse_protocol(head)
     except ValueError:
         raise ValueError(
-            f'service "{text}" is not known; write tcp/443, udp/53, icmp, icmp/3/4, icmpv6, a protocol number or a console word such as HTTPS'
+            f'service "{text}" is not known; write tcp/443, udp/53, icmp, icmp/3/4, icmpv6, a protocol number or a word such as HTTPS'
         ) from None
     if protocol in (ICMP, ICMPV6):
         if len(rest) > 2 or not all(re.fullmatch(r"-1|[0-9]{1,3}", part) and int(part) <= 255 for part in rest):

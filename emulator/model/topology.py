@@ -197,7 +197,7 @@ class Topology:
         known = [self.display(key) for key, entity in self.entities.items() if isinstance(entity, Instance | ExternalHost)]
         raise UsageError(f"{self.name}: nothing is called {text}{names.suggestion(text, known)}")
 
-    def end(self, text: str) -> Entity | Address | None:
+    def end(self, text: str) -> Instance | NetworkInterface | ExternalHost | Address | None:
         """What a question's source or destination means: an entity, an address that nothing here has, None for ``internet``.
 
         Raises

@@ -76,7 +76,7 @@ def _overlaps(things: Iterable[tuple[Block, object]]) -> Iterator[tuple[tuple[Bl
     """Neighbours in the order of addresses that share some."""
     ordered = sorted(things, key=lambda pair: (pair[0].version, int(pair[0].network_address), pair[0].prefixlen))
     for one, other in pairwise(ordered):
-        if one[0].version == other[0].version and other[0].network_address <= one[0].broadcast_address:
+        if one[0].version == other[0].version and int(other[0].network_address) <= int(one[0].broadcast_address):
             yield one, other
 
 
@@ -169,7 +169,8 @@ def _public(name: str, eni: NetworkInterface, taken: dict[tuple[str, Address], s
 def _gateways(topology: "Topology") -> Problems:
     for kind, noun in ((InternetGateway, "internet gateway"), (EgressOnlyInternetGateway, "egress-only internet gateway")):
         first: dict[str, str] = {}
-        for gateway in topology.all(kind):
+        gateways: Iterator[InternetGateway | EgressOnlyInternetGateway] = topology.all(kind)
+        for gateway in gateways:
             if first.setdefault(gateway.vpc, gateway.name) != gateway.name:
                 yield gateway, f"{gateway.name}: {topology.display(gateway.vpc)} already has {first[gateway.vpc]}; a VPC has one {noun}"
 

@@ -101,7 +101,8 @@ class Trace:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{'✓' if step.passed else '✗'}</td><td>{escape(step.at)}</td><td>{escape(step.check)}</td><td>{escape(step.text)}</td></tr>"
+            f"<tr><td>{'✓' if step.passed else '✗'}</td><td>{escape(step.at)}</td><td>{escape(step.check)}</td>"
+            f"<td>{escape(step.text)}</td></tr>"
             for step in self.steps
         )
         head = escape(("delivered " if self.accepted else "dropped ") + str(self.sent))

@@ -34,6 +34,11 @@ class NamedRule:
     owner: SecurityGroup | NetworkAcl
 
     @property
+    def service(self) -> Service:
+        """Protocol and ports, or type and code."""
+        return Service(self.rule.protocol, self.rule.ports)
+
+    @property
     def place(self) -> str:
         """``file:line``, of the rule or of its group."""
         return self.rule.place or self.owner.place

@@ -22,7 +22,7 @@ from emulator.model.entities import (
     Vpc,
     VpcPeeringConnection,
 )
-from emulator.model.groups import EVERYONE, AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
+from emulator.model.groups import EVERYONE, AclRule, Block, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
 from emulator.model.topology import INTERNET, Topology
 from emulator.policy.rules import PeerKind
 from emulator.policy.tables import (
@@ -106,9 +106,9 @@ class _Compiler:
         self.places[number] = (kind, row)
         return number
 
-    def span(self, blocks: Iterable[object]) -> tuple[int, int]:
+    def span(self, blocks: Iterable[Block]) -> tuple[int, int]:
         start = len(self.blocks)
-        self.blocks += [[block.version, *net_and_mask(block)] for block in blocks]  # type: ignore[attr-defined]
+        self.blocks += [[block.version, *net_and_mask(block)] for block in blocks]
         return start, len(self.blocks)
 
     def rule(self, rule: Rule | AclRule, name: str, stale: bool = False) -> None:
@@ -134,7 +134,7 @@ class _Compiler:
         self.rules.append([int(value) for value in row])
 
     def groups(self) -> Matrix:
-        rows = []
+        rows: list[list[int]] = []
         for prefix_list in self.topology.all(PrefixList):
             self.lists[prefix_list.id] = self.span(prefix_list.entries)
         for group in self.topology.all(SecurityGroup):
@@ -158,7 +158,7 @@ class _Compiler:
         return spans
 
     def vpcs(self) -> Matrix:
-        rows = []
+        rows: list[list[int]] = []
         gateways = {gateway.vpc: self.ids.of(gateway.id) for gateway in self.topology.all(InternetGateway)}
         egress_only = {gateway.vpc: self.ids.of(gateway.id) for gateway in self.topology.all(EgressOnlyInternetGateway)}
         for vpc in self.topology.all(Vpc):
@@ -186,7 +186,7 @@ class _Compiler:
                 if isinstance(route.destination, ListPeer):
                     prefixes = self.topology.get(route.destination.list, PrefixList).entries
                     for prefix in prefixes:
-                        if not any(prefix.version == static.version and prefix.overlaps(static) for static in statics if static.prefixlen):  # type: ignore[arg-type]
+                        if not any(prefix.version == static.version and prefix.overlaps(static) for static in statics if static.prefixlen):
                             blocks.append(
                                 (prefix, route.target, 1, route.propagated, route.blackhole, f"{table.id} {route.destination.list}")
                             )
@@ -222,7 +222,7 @@ class _Compiler:
         acls = {acl.id: self.acl(acl) for acl in self.topology.all(NetworkAcl)}
         main = {table.vpc: table.id for table in self.topology.all(RouteTable) if table.main}
         default = {acl.vpc: acl.id for acl in self.topology.all(NetworkAcl) if acl.name == "default"}
-        rows = []
+        rows: list[list[int]] = []
         for subnet in self.topology.all(Subnet):
             number = self.place(subnet.id, PlaceKind.NONE, len(rows))
             acl = subnet.network_acl or default[subnet.vpc]
@@ -233,7 +233,8 @@ class _Compiler:
         return _matrix(rows, len(SubnetColumn))
 
     def enis(self) -> tuple[Matrix, Matrix]:
-        rows, memberships = [], []
+        rows: list[list[int]] = []
+        memberships: list[list[int]] = []
         policy = self.topology.policy
         for eni in self.topology.all(NetworkInterface):
             instance = self.topology.get(eni.instance, Instance)
@@ -318,7 +319,7 @@ class _Compiler:
         return table
 
     def links(self) -> Matrix:
-        rows = []
+        rows: list[list[int]] = []
         for link in self.topology.links:
             ends = [self._ends(end) for end in link.between]
             for a in ends[0]:

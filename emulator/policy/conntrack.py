@@ -24,8 +24,6 @@ Source: EC2 User Guide, "Security group connection tracking"; facts CT-1 to CT-4
 from enum import IntEnum
 from typing import NamedTuple
 
-import numpy as np
-
 from emulator.kernels import kernel
 from emulator.policy.tables import Eni, PlaceKind, Tables, kind_of, row_of
 from emulator.wire.hashing import mix
@@ -136,14 +134,14 @@ def key_of(
     ports = protocol in (TCP, UDP)
     if ports and source_hi == destination_hi and source_lo == destination_lo and source_port > destination_port:
         from_a = 0
-    low, high = np.int64(0), np.int64(0)
+    low, high = 0, 0
     if ports:
-        low, high = np.int64(source_port), np.int64(destination_port)
+        low, high = source_port, destination_port
         if from_a == 0:
-            low, high = high, low
+            low, high = destination_port, source_port
     elif protocol in (ICMP, ICMPV6):
         asks = from_a if query_role(protocol, icmp_type) == QUERY_REQUEST else 1 - from_a
-        low, high = np.int64(identifier), np.int64((query_kind(icmp_type) << 1) | asks)
+        low, high = identifier, (query_kind(icmp_type) << 1) | asks
     key = pack(eni_id, family, protocol, low, high)
     if from_a == 1:
         return TrackingKey(key, source_hi, source_lo, destination_hi, destination_lo, 1)
@@ -239,7 +237,7 @@ def remove(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, slot:
 @kernel
 def sweep(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, instance: int, now: int) -> int:
     """Remove an instance's dead entries (-1: everybody's); gives when the next of the living ones is due."""
-    due = np.int64(1) << 62
+    due = 1 << 62
     slot = 0
     while slot < entries.shape[0]:
         if entries[slot, Entry.KEY] != 0:

@@ -212,7 +212,7 @@ class Tables(NamedTuple):
     groups: Matrix
     rules: Matrix
     blocks: Matrix
-    index: Matrix
+    index: Matrix  # type: ignore[assignment]  # hides tuple.index, which nobody calls on tables
     subnets: Matrix
     vpcs: Matrix
     routes: Matrix
