@@ -2,7 +2,7 @@
 
 import json
 import sys
-from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -273,10 +273,23 @@ def _end(end: Any) -> str:
     return f"{_plain(end.name)} [dim]{end.ip}[/]" if end.name else str(end.ip)
 
 
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of topology files, for editors."""
-    from emulator.model.files import schema as topology_schema
+class Schema(StrEnum):
+    """What has a JSON Schema."""
 
-    with suppress(BrokenPipeError):
+    TOPOLOGY = "topology"
+    EXPLAIN = "explain"
+    REPLAY = "replay"
+    PACKET = "packet"
+
+
+@app.command()
+def schema(of: Annotated[Schema, typer.Argument(metavar="[WHAT]", help="topology, explain, replay or packet.")] = Schema.TOPOLOGY) -> None:
+    """Print a JSON Schema: of topology files, for editors; of what `--json` and `--packets` give, for scripts."""
+    if of == Schema.TOPOLOGY:
+        from emulator.model.files import schema as topology_schema
+
         print(json.dumps(topology_schema(), indent=2))
+    else:
+        from importlib.resources import files
+
+        print(files("emulator").joinpath("schemas", f"{of}.json").read_text("utf-8"), end="")

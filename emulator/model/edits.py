@@ -132,13 +132,16 @@ def delete_group(topology: Topology, group: str) -> Topology:
 
 
 def delete_peering(topology: Topology, peering: str) -> Topology:
-    """A topology without a peering: routes to it turn blackhole, rules across it stale (RT-10, SG-32)."""
+    """A topology in which a peering is deleted: routes to it turn blackhole, rules across it stale (RT-10, SG-32).
+
+    It stays, with the status ``deleted`` as EC2 still shows it, so that the stale rules have something to tell of.
+    """
     found = topology.get(topology.find(peering).id, VpcPeeringConnection)
     tables = [
         replace(table, routes=tuple(replace(route, blackhole=True) if route.target == found.id else route for route in table.routes))
         for table in topology.all(RouteTable)
     ]
-    return topology.replace(*tables, without=[found.id])
+    return topology.replace(*tables, replace(found, status="deleted"))
 
 
 def weight_of(topology: Topology, rule: Rule, version: int) -> int:

@@ -1,0 +1,2 @@
+def dump(topology):  # type: ignore
+    return ""

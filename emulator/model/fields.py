@@ -1,0 +1,212 @@
+"""One field's text to its value, and back to what an editor may know of it.
+
+Every checker here takes what YAML gave (text, a number, true, a list) and gives the model's value, or a `ValueError`
+whose message says what the field takes and the way out.
+"""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, PlainValidator, Strict, WithJsonSchema
+
+from emulator.clock import NS_PER_SECOND, parse_chance, parse_duration, parse_rate, parse_size
+from emulator.model.entities import Address
+from emulator.model.groups import Block, block
+from emulator.model.services import ALL, CONSOLE_TYPES, Service, parse_ports, parse_protocol, parse_service, parse_type
+
+MAX_SECONDS = 10**9  # times are int64 nanoseconds
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: short, in one line, a collection by its kind."""
+    if isinstance(value, dict):
+        return "fields"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(value)[:60])
+    return f'"{text}{"…" * (len(str(value)) > 60)}"' if isinstance(value, str) else text
+
+
+def _text(value: Any, what: str, example: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"takes {what} such as {example}, not {shown(value)}")
+    return value
+
+
+def _address(value: Any) -> Address:
+    text = _text(value, "an address", "10.0.1.10")
+    try:
+        if "%" in text:
+            raise ValueError
+        return ip_address(text)
+    except ValueError:
+        way_out = "leave the length out" if "/" in text else "write one such as 10.0.1.10"
+        raise ValueError(f"{shown(text)} is not an address; {way_out}") from None
+
+
+def _block(value: Any) -> Block:
+    text = _text(value, "a CIDR block", "10.0.0.0/16")
+    try:
+        if "%" in text:
+            raise ValueError
+        return block(text)
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not a CIDR block; write one such as 10.0.0.0/16") from None
+
+
+def _family(version: int, example: str, other: str) -> Callable[[Any], Any]:
+    def check(found: Any) -> Any:
+        if found.version != version:
+            raise ValueError(f"takes IPv{version} such as {example}, not {found}; write it under `{other}`")
+        return found
+
+    return check
+
+
+def _name(text: str) -> str:
+    if not text or text != text.strip():
+        raise ValueError(f"{shown(text)} is not a name; write one without spaces around it")
+    if len(text) > 255:
+        raise ValueError(f"{shown(text)} has more than 255 characters; shorten it")
+    return text
+
+
+def _ports(value: Any) -> tuple[int, int]:
+    if isinstance(value, list):
+        raise ValueError("takes one port or one range; write a rule for each")
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"takes a port (443) or a range (8000-8099), not {shown(value)}")
+    return parse_ports(str(value))
+
+
+def _protocol(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"takes tcp, udp, icmp, icmpv6, all or a number from 0 to 255, not {shown(value)}")
+    return parse_protocol(str(value))
+
+
+def _console_type(value: Any) -> Service:
+    return parse_type(_text(value, "one of the console's words", "HTTPS"))
+
+
+def _service(value: Any) -> Service:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f'{value} alone is a protocol number; write tcp/{value} for a port, or "{value}" in quotes')
+    return parse_service(_text(value, "a service", "HTTPS or tcp/8080"))
+
+
+def _quantity(parse: Callable[[str], int], what: str, example: str) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        return parse(_text(value, what, example))
+
+    return check
+
+
+def _whole_seconds(value: Any, what: str = "a time") -> int:
+    duration = parse_duration(_text(value, what, "30s"))
+    if duration % NS_PER_SECOND:
+        raise ValueError(f"{shown(value)} is not whole seconds; write one such as 30s")
+    if duration > MAX_SECONDS * NS_PER_SECOND:
+        raise ValueError(f"{shown(value)} is too long; write at most {MAX_SECONDS}s")
+    return duration // NS_PER_SECOND
+
+
+def _setting_seconds(value: Any) -> int:
+    """Seconds of a setting whose name ends in ``_s``: a number already has its unit there."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value}s" if value >= 0 else str(value)
+    return _whole_seconds(value, "seconds")
+
+
+def _timeout(low: int, high: int, fact: str) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        seconds = _whole_seconds(value)
+        if not low <= seconds <= high:
+            raise ValueError(f"{shown(value)} lies outside EC2's range; write {low}s to {high}s ({fact})")
+        return seconds
+
+    return check
+
+
+def _icmp(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not ALL <= value <= 255:
+        raise ValueError(f"takes a number from 0 to 255, or -1 for all, not {shown(value)}")
+    return value
+
+
+def _edition(value: Any) -> str:
+    if str(value) not in ("2023", "2025"):
+        raise ValueError(f"takes 2025 or 2023, not {shown(value)}")
+    return str(value)
+
+
+def _text_schema(*examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "examples": list(examples)})
+
+
+def _seconds_schema(*examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": "^ *[0-9]+(\\.[0-9]+)? *[A-Za-zµ]+ *$", "examples": list(examples)})
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
+Seed = Annotated[int, Strict(), Field(ge=0, le=2**63 - 1)]
+RuleNumber = Annotated[int, Strict(), Field(ge=1, le=32766)]
+AddressText = Annotated[Address, PlainValidator(_address), _text_schema("10.0.1.10", "2001:db8::10")]
+Ipv6AddressText = Annotated[
+    Address, PlainValidator(_address), AfterValidator(_family(6, "2001:db8::10", "private_ips")), _text_schema("2001:db8::10")
+]
+BlockText = Annotated[Block, PlainValidator(_block), _text_schema("10.0.0.0/16", "2001:db8::/56")]
+Ipv4BlockText = Annotated[
+    Block, PlainValidator(_block), AfterValidator(_family(4, "10.0.0.0/16", "ipv6_cidr_block")), _text_schema("10.0.0.0/16")
+]
+Ipv6BlockText = Annotated[
+    Block, PlainValidator(_block), AfterValidator(_family(6, "2001:db8::/56", "cidr_block")), _text_schema("2001:db8::/56")
+]
+PortsText = Annotated[
+    tuple[int, int],
+    PlainValidator(_ports),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 65535}, {"type": "string", "pattern": "^ *[0-9]+ *(- *[0-9]+ *)?$"}],
+            "examples": [443, "8000-8099"],
+        }
+    ),
+]
+ProtocolText = Annotated[
+    int,
+    PlainValidator(_protocol),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["tcp", "udp", "icmp", "icmpv6", "all"]},
+                {"type": "integer", "minimum": -1, "maximum": 255},
+                {"type": "string"},
+            ]
+        }
+    ),
+]
+TypeText = Annotated[Service, PlainValidator(_console_type), WithJsonSchema({"anyOf": [{"enum": list(CONSOLE_TYPES)}, {"type": "string"}]})]
+ServiceText = Annotated[
+    Service,
+    PlainValidator(_service),
+    WithJsonSchema({"anyOf": [{"enum": list(CONSOLE_TYPES)}, {"type": "string"}], "examples": ["HTTPS", "tcp/8080", "icmp"]}),
+]
+IcmpNumber = Annotated[int, PlainValidator(_icmp), WithJsonSchema({"type": "integer", "minimum": -1, "maximum": 255})]
+Latency = Annotated[int, PlainValidator(_quantity(parse_duration, "a time", "40ms")), _text_schema("40ms", "1.5s")]
+Rate = Annotated[int, PlainValidator(_quantity(parse_rate, "a rate", "50Mbps")), _text_schema("50Mbps", "1Gbps")]
+Size = Annotated[int, PlainValidator(_quantity(parse_size, "a size", "64KB")), _text_schema("64KB", "1MiB")]
+Chance = Annotated[int, PlainValidator(_quantity(parse_chance, "a share", "0.1%")), _text_schema("0.1%", "2%")]
+TcpTimeout = Annotated[int, PlainValidator(_timeout(60, 432_000, "CT-20")), _seconds_schema("350s", "5d")]
+UdpTimeout = Annotated[int, PlainValidator(_timeout(30, 60, "CT-21")), _seconds_schema("30s")]
+UdpStreamTimeout = Annotated[int, PlainValidator(_timeout(60, 180, "CT-22")), _seconds_schema("180s")]
+SettingSeconds = Annotated[
+    int,
+    PlainValidator(_setting_seconds),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_SECONDS}, {"type": "string"}], "examples": [30, "30s"]}),
+]
+Edition = Annotated[str, PlainValidator(_edition), WithJsonSchema({"enum": [2025, 2023, "2025", "2023"]})]

@@ -1,0 +1,121 @@
+"""Topology files: YAML to a `Topology` and back (the format: README, "Topology files").
+
+A text is read in four steps, each in a module of its own, and all troubles that one step can find come together:
+``nodes`` makes plain values with lines, ``fileforms`` checks their shape, ``declared`` makes the parts of a topology,
+and `Topology.of` resolves names and checks the whole.
+"""
+
+import os
+import stat
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from emulator.errors import TopologyError
+from emulator.model.complaints import refuse, troubles_of
+from emulator.model.declared import Declared
+from emulator.model.dump import dump
+from emulator.model.fileforms import FileForm, adapter
+from emulator.model.nodes import MAX_BYTES, Document, read
+from emulator.model.topology import Topology
+from emulator.wire.atomic import written
+
+__all__ = ["dump", "load", "loads", "save", "schema"]
+
+
+def load(path: str | os.PathLike[str]) -> Topology:
+    """The topology of a file.
+
+    Raises
+    ------
+    TopologyError : the file cannot be read, or what it says cannot be a topology; all troubles, a line each.
+    """
+    name = os.fspath(path)
+    return loads(_text(name), name)
+
+
+def loads(text: str, name: str = "topology") -> Topology:
+    """The topology of a YAML text.
+
+    Parameters
+    ----------
+    name : what stands before the colon in messages and places.
+
+    Raises
+    ------
+    TopologyError : what the text says cannot be a topology; all troubles, a line each.
+
+    Examples
+    --------
+    >>> lab = loads("vpcs: {lab: {cidr_block: 10.0.0.0/16, subnets: {a: {cidr_block: 10.0.1.0/24}}}}")
+    >>> lab.find("a").place
+    'topology:1'
+    """
+    document = read(text, name)
+    declared = Declared(document, _form(document))
+    refuse(document, declared.troubles)
+    title = declared.title or PurePath(name).name.partition(".")[0] or "topology"
+    return Topology.of(*declared.parts, name=title, policy=declared.policy, map=declared.map)
+
+
+def _form(document: Document) -> FileForm:
+    """The checked form of a document.
+
+    Raises
+    ------
+    TopologyError : the document has not the shape of a topology file.
+    """
+    troubles = list(document.troubles)
+    try:
+        form = adapter().validate_python(document.value)
+    except ValidationError as error:
+        troubles += troubles_of(document, error)
+    refuse(document, troubles)
+    return form
+
+
+def _text(name: str) -> str:
+    """The text of a file, whole and in UTF-8.
+
+    Raises
+    ------
+    TopologyError : there is no such file, it cannot be read, is too large, or is no text.
+    """
+    try:
+        with open(name, "rb") as file:
+            if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
+                raise IsADirectoryError
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise TopologyError(f"{name}: there is no such file; check the name") from None
+    except IsADirectoryError:
+        raise TopologyError(f"{name}: this is a folder; name a file in it") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TopologyError(f"{name!a}: cannot be read ({why}); name a file you may read") from None
+    if len(content) > MAX_BYTES:
+        raise TopologyError(f"{name}: the file has more than {MAX_BYTES // 10**6} MB; split the network into several files")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TopologyError(f"{name}:{line}: this is not UTF-8 text; save it as UTF-8, or replay it if it is a capture") from None
+
+
+def save(topology: Topology, path: str | os.PathLike[str]) -> None:
+    """Write a topology file, whole or not at all.
+
+    Raises
+    ------
+    CaptureError : the file cannot be written.
+    TopologyError : the topology has something that the file format cannot say.
+    """
+    text = dump(topology)
+    with written(path) as file:
+        file.write(text.encode())
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of topology files, for editors."""
+    return {}
