@@ -16,6 +16,7 @@ from emulator.model.topology import Topology
 from emulator.policy import conntrack
 from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.conntrack import Entry
+from emulator.policy.tables import Eni, LinkColumn, PlaceKind
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 COMPILE_FROM = 20_000
@@ -38,7 +39,7 @@ class Engine:
         self.ids = Ids()
         self.topology = topology
         self.tables = compile_tables(topology, self.ids)
-        self.state = new_state(len(self.ids), len(topology.links))
+        self.state = new_state(len(self.ids), len(self.tables.links))
         self.causal = False
         self.packets = 0
         self._compiled = compiled
@@ -53,15 +54,34 @@ class Engine:
         return int(self.state.counts[Count.NOW_NS, 0])
 
     def edit(self, topology: Topology) -> None:
-        """Exchange the topology between two events; entries, queues and packets on their way stay (SG-54, SG-58)."""
-        links = [link.between for link in self.topology.links]
+        """Exchange the topology between two events; entries, queues and packets on their way stay (SG-54, SG-58).
+
+        The entries of an interface or gateway that is gone go with it.
+        """
+        lanes = self.tables.links[:, [LinkColumn.A, LinkColumn.B]]
         self.topology = topology
         self.tables = compile_tables(topology, self.ids)
         usage = np.zeros((len(self.ids), self.state.usage.shape[1]), dtype=np.int64)
         usage[: len(self.state.usage)] = self.state.usage
         self.state = self.state._replace(usage=usage)
-        if [link.between for link in topology.links] != links:
+        self._settle_entries()
+        if not np.array_equal(lanes, self.tables.links[:, [LinkColumn.A, LinkColumn.B]]):
             self.state = self.state._replace(links=np.zeros((max(2 * len(self.tables.links), 1), len(LinkState)), dtype=np.int64))
+
+    def _settle_entries(self) -> None:
+        """After an edit: drop the entries of what is gone, and count the others against who has their interface now."""
+        entries, usage = self.state.entries, self.state.usage
+        slots = np.flatnonzero(entries[:, Entry.KEY])
+        places = entries[slots, Entry.KEY] >> conntrack.ENI_SHIFT
+        kinds, rows = self.tables.places[places].T
+        gone = slots[kinds == PlaceKind.NONE]
+        if len(gone):
+            entries[gone, Entry.KEY] = 0
+            self.state.counts[Count.LIVE, 0] -= len(gone)
+            self.state = self.state._replace(entries=rehashed_entries(entries, len(entries)))
+        usage[:, [conntrack.Usage.TRACKED, conntrack.Usage.RETRY_NS]] = 0
+        holders = np.where(kinds == PlaceKind.ENI, self.tables.enis[rows, Eni.INSTANCE], places)
+        np.add.at(usage[:, conntrack.Usage.TRACKED], holders[kinds != PlaceKind.NONE], 1)
 
     def snapshot(self) -> State:
         """A copy of the state, to return to with ``engine.state = copy``."""

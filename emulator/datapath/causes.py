@@ -14,11 +14,13 @@ ICMP error without the datagram that it quotes.  Each conversation of the captur
     tcp that began mid-way                once asked       any packet of the opener delivered
 
 Only what *failed here* holds a packet back: if its cause is not in the capture at all, it goes.  What is held back is
-`UNSENT` and names the blocked packet at the root.  A cause that is still on its way makes its effect wait.  The
+`UNSENT` and names the blocked packet at the root.  A cause that is still on its way makes its effect wait: the effect
+stands in its flow's list, outside the queue, until a packet of that flow ends, and then looks again.  The
 responder answers to the addresses that it saw, so that translation works.
 """
 
-from emulator.datapath.state import Count, Flight, Flow, Outcome, State
+from emulator.datapath import queue
+from emulator.datapath.state import Count, EventKind, Flight, Flow, Outcome, State
 from emulator.kernels import kernel
 from emulator.policy import conntrack
 from emulator.policy.conntrack import TrackingKey
@@ -29,6 +31,8 @@ from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, F
 SEND, WAIT = -1, -2  # what `blocked_by` says besides the index of a packet
 ASKED, HANDSHAKE, SYN_IN, SYN_ACK_IN, ACK_IN, OVER, OPENER_IS_A = (1 << bit for bit in range(7))
 _ACCEPT, _UNSENT = int(Verdict.ACCEPT), int(Verdict.UNSENT)
+_SEND_EVENT = int(EventKind.SEND)
+NOWHERE = 0  # the PLACE of a capture's packet that has not yet entered
 
 
 @kernel
@@ -142,7 +146,6 @@ def flow_of(state: State, p: int) -> int:
     flows[row, Flow.A_LO] = key.a_lo
     flows[row, Flow.B_HI] = key.b_hi
     flows[row, Flow.B_LO] = key.b_lo
-    flows[row, Flow.NUMBER] = row + 1
     _open(state, row, key.from_a, flights[p, Field.FLAGS] if protocol == TCP else 0)
     return row
 
@@ -157,7 +160,19 @@ def _open(state: State, row: int, from_a: int, flags: int) -> None:
 
 
 @kernel
-def _waits_on(state: State, row: int, answers: int, good: int) -> int:
+def _earlier_waits(state: State, row: int, answers: int, index: int) -> bool:
+    """Whether a packet of a side of a flow waits that comes before this one in the capture, so that it can be its cause."""
+    flights = state.flights
+    p = state.flows[row, Flow.WAITS] - 1
+    while p >= 0:
+        if flights[p, Flight.FLOW] == row + 1 and flights[p, Flight.ANSWERS] == answers and flights[p, Field.INDEX] < index:
+            return True
+        p = flights[p, Flight.NEXT] - 1
+    return False
+
+
+@kernel
+def _waits_on(state: State, row: int, index: int, answers: int, good: int) -> int:
     """What holds a packet that needs ``good`` in its flow's state: `SEND`, `WAIT`, or the index it hangs on."""
     flows = state.flows
     if flows[row, Flow.STATE] & good:
@@ -167,7 +182,7 @@ def _waits_on(state: State, row: int, answers: int, good: int) -> int:
         hangs, pending = flows[row, Flow.ANSWER_HANGS], flows[row, Flow.ANSWER_PENDING]
         if hangs == 0 and pending == 0:  # no answer in the capture: then what failed is the opener's own SYN
             hangs, pending = flows[row, Flow.OPENER_HANGS], flows[row, Flow.OPENER_PENDING]
-    if pending > 0:
+    if pending > 0 or _earlier_waits(state, row, 1 - answers, index):
         return WAIT
     return hangs - 1 if hangs > 0 else SEND
 
@@ -185,42 +200,64 @@ def blocked_by(state: State, p: int) -> int:
         row = _find(state, key)
         if row < 0:
             return SEND
+        flights[p, Flight.CAUSE] = row + 1
         quoted_answers = 1 if (flows[row, Flow.STATE] & OPENER_IS_A != 0) != (key.from_a == 1) else 0
         if quoted_answers == 1:
             hangs, pending = flows[row, Flow.ANSWER_HANGS], flows[row, Flow.ANSWER_PENDING]
             if pending > 0:
                 return WAIT
             return hangs - 1 if hangs > 0 else SEND
-        return _waits_on(state, row, 1, ASKED)
+        return _waits_on(state, row, flights[p, Field.INDEX], 1, ASKED)
     row = flow_of(state, p)
     if row < 0:
         return SEND
+    flights[p, Flight.CAUSE] = row + 1
     from_a = _key_of_packet(state, p).from_a
     is_syn = protocol == TCP and flags & (SYN | ACK | RST) == SYN
     if is_syn and flows[row, Flow.STATE] & OVER:
         _open(state, row, from_a, flags)
     answers = 1 if (flows[row, Flow.STATE] & OPENER_IS_A != 0) != (from_a == 1) else 0
-    blocked = SEND
+    flights[p, Flight.FLOW] = row + 1
+    flights[p, Flight.ANSWERS] = answers
+    index, blocked = flights[p, Field.INDEX], SEND
     if answers == 1:
         if protocol == TCP and flows[row, Flow.STATE] & HANDSHAKE:
             early = flags & (SYN | RST) != 0
-            blocked = _waits_on(state, row, 1, SYN_IN)
+            blocked = _waits_on(state, row, index, 1, SYN_IN)
             if blocked == SEND and not early:
-                blocked = _waits_on(state, row, 1, ACK_IN)
+                blocked = _waits_on(state, row, index, 1, ACK_IN)
         else:
-            blocked = _waits_on(state, row, 1, ASKED)
+            blocked = _waits_on(state, row, index, 1, ASKED)
     elif protocol == TCP and flows[row, Flow.STATE] & HANDSHAKE and not is_syn:
-        blocked = _waits_on(state, row, 0, SYN_ACK_IN)
-    if blocked == WAIT:
-        return WAIT
-    flights[p, Flight.FLOW] = row + 1
-    flights[p, Flight.ANSWERS] = answers
+        blocked = _waits_on(state, row, index, 0, SYN_ACK_IN)
     if blocked == SEND and answers == 1 and flows[row, Flow.STATE] & ASKED:
         flights[p, Field.SOURCE_HI] = flows[row, Flow.AT_HI]
         flights[p, Field.SOURCE_LO] = flows[row, Flow.AT_LO]
         flights[p, Field.DESTINATION_HI] = flows[row, Flow.SEEN_HI]
         flights[p, Field.DESTINATION_LO] = flows[row, Flow.SEEN_LO]
     return blocked
+
+
+@kernel
+def wait(state: State, p: int) -> None:
+    """Let a packet for which `blocked_by` said `WAIT` stand in line for the next end of a packet of its cause's flow."""
+    flights, flows = state.flights, state.flows
+    row = flights[p, Flight.CAUSE] - 1
+    flights[p, Flight.NEXT] = flows[row, Flow.WAITS]
+    flows[row, Flow.WAITS] = p + 1
+    state.counts[Count.WAITING, 0] += 1
+
+
+@kernel
+def _wake(state: State, row: int, now: int) -> None:
+    """Let all that waits for a flow look again, now; the queue has room for them, see `loop`."""
+    flights, flows = state.flights, state.flows
+    p = flows[row, Flow.WAITS] - 1
+    flows[row, Flow.WAITS] = 0
+    while p >= 0:
+        queue.push(state, now, _SEND_EVENT, flights[p, Field.INDEX], p, NOWHERE)
+        state.counts[Count.WAITING, 0] -= 1
+        p = flights[p, Flight.NEXT] - 1
 
 
 @kernel
@@ -232,7 +269,7 @@ def began(state: State, p: int) -> None:
 
 
 @kernel
-def ended(state: State, p: int, verdict: int) -> None:
+def ended(state: State, p: int, verdict: int, now: int) -> None:
     """Tell a packet's flow how it ended: what hangs on it may go, or is held back from now on."""
     flights, flows = state.flights, state.flows
     row = flights[p, Flight.FLOW] - 1
@@ -241,6 +278,7 @@ def ended(state: State, p: int, verdict: int) -> None:
     answers = flights[p, Flight.ANSWERS] == 1
     if verdict != _UNSENT:
         flows[row, Flow.ANSWER_PENDING if answers else Flow.OPENER_PENDING] -= 1
+        _wake(state, row, now)
     hangs = Flow.ANSWER_HANGS if answers else Flow.OPENER_HANGS
     flags = flights[p, Field.FLAGS] if flights[p, Field.PROTOCOL] == TCP else 0
     state_bits = flows[row, Flow.STATE]

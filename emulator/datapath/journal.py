@@ -62,7 +62,7 @@ def finish(state: State, p: int, now: int, stage: int, place: int, verdict: int,
     outcomes[row, Outcome.TTL_SPENT] = flights[p, Flight.TTL_SPENT]
     outcomes[row, Outcome.SENDER] = flights[p, Flight.SENDER]
     outcomes[row, Outcome.LOST] = flights[p, Flight.LOST]
-    causes.ended(state, p, verdict)
+    causes.ended(state, p, verdict, now)
     release(state, p)
 
 

@@ -8,11 +8,12 @@ grow; then it says which, the engine makes room, and it goes on as if nothing ha
 from enum import IntEnum
 
 from emulator.datapath import causes, queue
+from emulator.datapath.causes import NOWHERE
 from emulator.datapath.entrance import SERVICE, SKIP, entrance
 from emulator.datapath.fragments import wake
 from emulator.datapath.gateways import send_from_outside, transit
 from emulator.datapath.journal import STEPS_AN_EVENT, finish, passed
-from emulator.datapath.stages import ACCEPT, DELIVERED, EXEMPT, SENT, arrive, send
+from emulator.datapath.stages import ACCEPT, DELIVERED, DROP, EXEMPT, SENT, arrive, send
 from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
 from emulator.kernels import kernel
 from emulator.policy.conntrack import FREE_ROOM
@@ -23,8 +24,7 @@ from emulator.wire.headers import FIELDS, PARSED, Field, Matrix
 _ARRIVE, _TRANSIT, _SEND = (int(kind) for kind in EventKind)
 _ENI, _OUTSIDE = int(PlaceKind.ENI), int(PlaceKind.OUTSIDE)
 _UNSENT, _SKIPPED = int(Verdict.UNSENT), int(Verdict.SKIPPED)
-_HELD_BACK = int(Reason.EMU_UNSENT)
-NOWHERE = 0  # the PLACE of a capture's packet that has not yet entered
+_HELD_BACK, _GONE = int(Reason.EMU_UNSENT), int(Reason.BAD_STATE)
 FLIGHT_COLUMNS = FIELDS + len(Flight)
 
 
@@ -50,7 +50,7 @@ def _room(state: State) -> int:
     counts = state.counts
     if 2 * (counts[Count.LIVE, 0] + FREE_ROOM) > state.entries.shape[0]:
         return ENTRIES
-    if counts[Count.QUEUED, 0] + 4 > state.queue.shape[0]:
+    if counts[Count.QUEUED, 0] + counts[Count.WAITING, 0] + 4 > state.queue.shape[0]:
         return QUEUE
     if counts[Count.FREE, 0] < 1:
         return FLIGHTS
@@ -91,8 +91,7 @@ def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
     if causal != 0:
         blocked = causes.blocked_by(state, p)
         if blocked == causes.WAIT:
-            # Its cause is on its way, so the queue is not empty; look again after the next thing that happens.
-            queue.push(state, max(now, state.queue[0, Event.TIME_NS]), _SEND, flights[p, Field.INDEX], p, NOWHERE)
+            causes.wait(state, p)
             return
         if blocked != causes.SEND:
             state.outcomes[flights[p, Field.INDEX], Outcome.HANGS_ON] = blocked
@@ -114,8 +113,10 @@ def _send(tables: Tables, state: State, p: int, place: int, now: int) -> None:
     passed(state, p, now, SENT, place, 0, 0, 0)
     if kind_of(tables, place) == _ENI:
         send(tables, state, p, place, now)
-    else:
+    elif kind_of(tables, place) == _OUTSIDE:
         send_from_outside(tables, state, p, place, now)
+    else:  # it was deleted since
+        finish(state, p, now, SENT, place, DROP, _GONE, 0)
 
 
 @kernel

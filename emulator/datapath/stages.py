@@ -189,7 +189,8 @@ def send(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
         flights[p, Flight.SENDER], flights[p, Flight.LOST] = hop.member, hop.lost
         finish(state, p, now, GROUP_EGRESS, eni_id, DROP, decision.reason, decision.rule)
         return
-    passed(state, p, now, GROUP_EGRESS, eni_id, decision.rule, decision.entry, 0)
+    opened = state.counts[conntrack.Count.NEXT_ENTRY, 0] - before
+    passed(state, p, now, GROUP_EGRESS, eni_id, decision.rule, decision.entry, opened)
     if owned:
         flights[p, Flight.SENDER], flights[p, Flight.LOST] = eni_id, 0
     flights[p, Flight.FROM] = tables.enis[eni, Eni.SUBNET]
@@ -197,12 +198,12 @@ def send(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
         passed(state, p, now, DIRECT, eni_id, 0, 0, hop.target)
         cross(tables, state, p, eni_id, hop.target, _ARRIVE, now)
         return
-    _leave_subnet(tables, state, p, eni_id, eni, hop, state.counts[conntrack.Count.NEXT_ENTRY, 0] != before, now)
+    _leave_subnet(tables, state, p, eni_id, eni, hop, opened, now)
 
 
 @kernel
-def _leave_subnet(tables: Tables, state: State, p: int, eni_id: int, eni: int, hop: Hop, opened: bool, now: int) -> None:
-    """E5 to E8: through the subnet's ACL and by its route table."""
+def _leave_subnet(tables: Tables, state: State, p: int, eni_id: int, eni: int, hop: Hop, opened: int, now: int) -> None:
+    """E5 to E8: through the subnet's ACL and by its route table; ``opened`` is 1 if the groups made an entry for the packet."""
     flights = state.flights
     subnet = row_of(tables, tables.enis[eni, Eni.SUBNET])
     if (
@@ -214,7 +215,7 @@ def _leave_subnet(tables: Tables, state: State, p: int, eni_id: int, eni: int, h
         if decision.verdict == WAITING:
             return
         if decision.verdict != ACCEPT:
-            if opened and tables.settings.entry_survives_acl_drop == 0:
+            if opened != 0 and tables.settings.entry_survives_acl_drop == 0:
                 _forget(tables, state, p, eni_id)
             finish(state, p, now, ACL_EGRESS, tables.subnets[subnet, SubnetColumn.ID], DROP, decision.reason, decision.rule)
             return
@@ -296,13 +297,15 @@ def arrive(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
     if refused and tables.settings.check_after_groups == 0:
         finish(state, p, now, DESTINATION_CHECK, eni_id, DROP, _CHECK, 0)
         return
+    before = state.counts[conntrack.Count.NEXT_ENTRY, 0]
     decision = _groups(tables, state, p, eni_id, INGRESS, flights[p, Flight.SENDER], flights[p, Flight.LOST], now, _ARRIVE)
     if decision.verdict == WAITING:
         return
     if decision.verdict != ACCEPT:
         finish(state, p, now, GROUP_INGRESS, eni_id, DROP, decision.reason, decision.rule)
         return
-    passed(state, p, now, GROUP_INGRESS, eni_id, decision.rule, decision.entry, 0)
+    opened = state.counts[conntrack.Count.NEXT_ENTRY, 0] - before
+    passed(state, p, now, GROUP_INGRESS, eni_id, decision.rule, decision.entry, opened)
     if refused:
         finish(state, p, now, DESTINATION_CHECK, eni_id, DROP, _CHECK, 0)
         return

@@ -16,7 +16,8 @@ class Flight(IntEnum):
     (SG-26); VIA counts the machines that forwarded it; TRACKED and RULE are those of the last group decision; FLOW is
     its row in ``flows`` plus one, 0 if it waits for no cause; ANSWERS is 1 for the side that did not open the flow;
     FROM is the subnet it came from, 0 outside; HELD is when a held fragment gives up; AUTOTRACK is 1 if its path makes
-    tracking certain (CT-16).
+    tracking certain (CT-16).  CAUSE is the row plus one of the flow that it waits for, NEXT the row plus one of the
+    packet that waits behind it.
     """
 
     SENDER = FIELDS
@@ -30,6 +31,8 @@ class Flight(IntEnum):
     HELD = FIELDS + 8
     TTL_SPENT = FIELDS + 9
     AUTOTRACK = FIELDS + 10
+    CAUSE = FIELDS + 11
+    NEXT = FIELDS + 12
 
 
 FLIGHT_COLUMNS = len(Field) + len(Flight)
@@ -54,7 +57,10 @@ class EventKind(IntEnum):
 
 
 class Step(IntEnum):
-    """Columns of ``journal``: one row a step.  VALUE, HI, LO and PORT say more where a stage has more to say."""
+    """Columns of ``journal``: one row a step.  VALUE, HI and LO say more where a stage has more to say.
+
+    Of a group step with an ENTRY, VALUE is 1 if this packet opened the entry and 0 if the entry stood already.
+    """
 
     TIME_NS = 0
     PACKET = 1
@@ -106,6 +112,7 @@ class Count(IntEnum):
     NOW_NS = 7
     FRAGMENTS = 8
     HELD = 9
+    WAITING = 10
 
 
 class LinkState(IntEnum):
@@ -133,7 +140,7 @@ class Flow(IntEnum):
 
     The opener is the end that spoke first.  HANGS is the last failed packet of a side (index + 1, 0 none), PENDING how
     many of its packets are on their way.  SEEN is the opener's address and port as the responder saw them, AT the
-    responder's own.
+    responder's own.  WAITS is the row plus one of the last packet that waits for one on its way, 0 if none does.
     """
 
     KEY = 0
@@ -151,7 +158,7 @@ class Flow(IntEnum):
     SEEN_PORT = 12
     AT_HI = 13
     AT_LO = 14
-    NUMBER = 15
+    WAITS = 15
 
 
 class State(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 
 from emulator.clock import format_time
 from emulator.datapath.state import Step as Column
+from emulator.model.groups import Direction
 from emulator.observe.words import NamedRule, Why, Words
 from emulator.policy.reasons import STAGE_CODE, TEXT, Reason, Stage, Verdict
 from emulator.wire.addresses import address
@@ -126,7 +127,13 @@ def _text(words: Words, row: Any, stage: Stage, verdict: Verdict, family: int, n
     match stage:
         case Stage.GROUP_EGRESS | Stage.GROUP_INGRESS:
             entry = int(row[Column.ENTRY])
-            return f"{rule} allows it" + (f"; tracked as connection {entry}" if entry else "; not tracked")
+            if not entry:
+                return f"{rule} allows it; not tracked"
+            if value:
+                return f"{rule} allows it; opens tracked connection {entry}"
+            here = Direction.EGRESS if stage == Stage.GROUP_EGRESS else Direction.INGRESS
+            part = "reply" if named and named.direction != here else "part"
+            return f"{part} of tracked connection {entry}, opened by {rule if named else 'a rule that is gone since'}"
         case Stage.ACL_EGRESS | Stage.ACL_INGRESS:
             return f"{rule} allows it"
         case Stage.ROUTE:

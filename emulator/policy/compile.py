@@ -23,6 +23,7 @@ from emulator.model.entities import (
     VpcPeeringConnection,
 )
 from emulator.model.groups import EVERYONE, AclRule, Block, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
+from emulator.model.services import ANY_PORTS, TCP, UDP
 from emulator.model.topology import INTERNET, Topology
 from emulator.policy.rules import PeerKind
 from emulator.policy.tables import (
@@ -115,7 +116,8 @@ class _Compiler:
         row = [0] * len(RuleColumn)
         row[RuleColumn.ID] = self.ids.of(name)
         row[RuleColumn.PROTOCOL] = rule.protocol
-        row[RuleColumn.FROM], row[RuleColumn.TO] = rule.ports
+        all_ports = rule.protocol in (TCP, UDP) and rule.ports == ANY_PORTS
+        row[RuleColumn.FROM], row[RuleColumn.TO] = (0, 65535) if all_ports else rule.ports
         row[RuleColumn.ALLOW] = rule.allow if isinstance(rule, AclRule) else 1
         peer = rule.block if isinstance(rule, AclRule) else rule.peer
         if stale:

@@ -73,6 +73,7 @@ class TrackingKey(NamedTuple):
 STARTED_BY_A, FIN_A, FIN_B, FIN_A_ACKED, FIN_B_ACKED, CLOSED, ANSWERED, ESTABLISHED, ASKED_AGAIN, STREAM = (1 << bit for bit in range(10))
 
 QUERY_NONE, QUERY_REQUEST, QUERY_REPLY = 0, 1, 2
+ENI_SHIFT = 41  # in KEY, see `pack`
 TAG_SHIFT, RULE_MASK = 24, (1 << 24) - 1
 FREE_ROOM = 8  # rows that must be free before an event may run
 GATEWAY_TCP_NS, GATEWAY_UDP_NS, GATEWAY_STREAM_NS = 350 * 10**9, 30 * 10**9, 180 * 10**9
@@ -110,7 +111,7 @@ def query_kind(icmp_type: int) -> int:
 @kernel
 def pack(eni_id: int, family: int, protocol: int, low: int, high: int) -> int:
     """Interface, family, protocol and two numbers of 16 bits in one positive integer."""
-    return low | (high << 16) | (protocol << 32) | ((1 if family == 6 else 0) << 40) | (eni_id << 41)
+    return low | (high << 16) | (protocol << 32) | ((1 if family == 6 else 0) << 40) | (eni_id << ENI_SHIFT)
 
 
 @kernel
@@ -193,7 +194,7 @@ def find(entries: Matrix, key: TrackingKey) -> int:
 @kernel
 def eni_of(entries: Matrix, slot: int) -> int:
     """Id of the interface that an entry belongs to."""
-    return entries[slot, Entry.KEY] >> 41
+    return entries[slot, Entry.KEY] >> ENI_SHIFT
 
 
 @kernel
@@ -356,7 +357,7 @@ def create(
         state |= ESTABLISHED | ANSWERED
     if protocol == TCP and flights[p, Field.FLAGS] & FIN:
         state |= FIN_A if key.from_a == 1 else FIN_B
-    eni_id = key.key >> 41
+    eni_id = key.key >> ENI_SHIFT
     counts[Count.NEXT_ENTRY, 0] += 1
     number = counts[Count.NEXT_ENTRY, 0]
     entries[slot, Entry.KEY] = key.key

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from emulator.kernels import kernel
 from emulator.policy.reasons import Miss
-from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PrefixBlock, RuleColumn, Tables
+from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PrefixBlock, RuleColumn, Tables, row_of
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP
 
 ALL = -1
@@ -52,8 +52,10 @@ ICMP_EXTRA = 16  # room for all flags in one integer
 
 @kernel
 def is_member(tables: Tables, eni_id: int, group_id: int) -> bool:
-    """Whether an interface has a group attached."""
-    row = tables.places[eni_id, 1]
+    """Whether an interface has a group attached; one that is gone has none."""
+    row = row_of(tables, eni_id)
+    if row < 0:
+        return False
     for at in range(tables.enis[row, Eni.GROUPS], tables.enis[row, Eni.GROUPS_END]):
         if tables.memberships[at, Membership.GROUP_ID] == group_id:
             return True
