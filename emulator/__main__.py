@@ -6,14 +6,14 @@ import sys
 
 def main() -> None:
     """Run the command line; a person's mistake is one line on stderr and exit code 2."""
-    from emulator.errors import EmulatorError
+    from emulator.cli import app, printable
+    from emulator.errors import EmulatorError, TopologyError
 
     try:
-        from emulator.cli import app
-
         app()
     except EmulatorError as trouble:
-        print(trouble, file=sys.stderr)
+        for line in trouble.problems if isinstance(trouble, TopologyError) else [str(trouble)]:
+            print(printable(line), file=sys.stderr)
         raise SystemExit(2) from None
     except BrokenPipeError:
         # Whoever read our output has gone; let the interpreter's last flush go nowhere.

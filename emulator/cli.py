@@ -36,11 +36,16 @@ def _console(stderr: bool = False) -> Any:
     return console
 
 
+def printable(text: object) -> str:
+    """One line that a terminal takes as text: control characters are replaced."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text))
+
+
 def _plain(text: object) -> str:
-    """Text that a terminal takes as text: control characters shown, no markup."""
+    """`printable`, and nothing in it is markup."""
     from rich.markup import escape
 
-    return escape("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)))
+    return escape(printable(text))
 
 
 @app.command()
@@ -55,12 +60,8 @@ def init(
     topology, notes = topology_from_capture(capture)
     save(topology, output)
     for note in notes:
-        print(_plain_line(note), file=sys.stderr)
-    print(f"{output}: written; next: vpcemu replay {output} {capture}", file=sys.stderr)
-
-
-def _plain_line(text: str) -> str:
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+        print(printable(note), file=sys.stderr)
+    print(printable(f"{output}: written; next: vpcemu replay {output} {capture}"), file=sys.stderr)
 
 
 @app.command()
@@ -108,7 +109,7 @@ def draw(
     from emulator.views import figure
 
     figure.save(load(network), output)
-    print(f"{output}: written", file=sys.stderr)
+    print(printable(f"{output}: written"), file=sys.stderr)
 
 
 @app.command()
@@ -184,7 +185,7 @@ def replay(
             check_writable(output)
     result = run(load(network), capture, map=dict(_pair(text) for text in mapping or []), open_loop=open_loop, progress=True)
     for trouble in result.troubles:
-        print(_plain_line(trouble), file=sys.stderr)
+        print(printable(trouble), file=sys.stderr)
     if packets is not None:
         _write_packets(result, packets)
     if figure is not None:
@@ -199,7 +200,7 @@ def replay(
         _print_replay(result)
     for output in (packets, figure, pcapng):
         if output is not None:
-            print(f"{output}: written", file=sys.stderr)
+            print(printable(f"{output}: written"), file=sys.stderr)
 
 
 def _pair(text: str) -> tuple[str, str]:

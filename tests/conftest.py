@@ -1,14 +1,62 @@
 """What tests of all folders share."""
 
+import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of shared development data beside the project; a test that needs it is skipped where it is absent."""
-    folder = Path(__file__).parents[2] / "shared"
+    folder = ROOT.parent / "shared"
     if not (folder / "captures" / "MANIFEST.md").is_file():
         pytest.skip("no folder of shared captures beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def topologies() -> Path:
+    """The topologies that come with the project."""
+    return ROOT / "topologies"
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The captures that the project recorded itself."""
+    return ROOT / "tests" / "captures"
+
+
+class Ran(NamedTuple):
+    """A command's exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        """Its standard output as JSON."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def vpcemu(monkeypatch, capsys):
+    """Runs the command line in this process: ``vpcemu("check", path)`` gives its exit code and output."""
+    from emulator.__main__ import main
+
+    def run(*words) -> Ran:
+        monkeypatch.setattr("sys.argv", ["vpcemu", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "200")
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        out, err = capsys.readouterr()
+        return Ran(code, out, err)
+
+    return run
