@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emulator.model.entities import (
         ConnectionTracking,
+        EgressOnlyInternetGateway,
         ExternalHost,
+        Fault,
         Instance,
         InternetGateway,
         Link,
+        NatGateway,
         NetworkInterface,
         Policy,
         Route,
@@ -23,13 +26,30 @@ if TYPE_CHECKING:
     )
     from emulator.model.files import dump, load, loads, save
     from emulator.model.groups import GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
+    from emulator.model.joined import (
+        CustomerNetwork,
+        GatewayEndpoint,
+        InterfaceEndpoint,
+        Listener,
+        NetworkLoadBalancer,
+        Node,
+        Target,
+        TargetGroup,
+        TransitGateway,
+        TransitGatewayAttachment,
+        TransitGatewayRoute,
+        TransitGatewayRouteTable,
+        VpnGateway,
+    )
     from emulator.model.topology import Topology
     from emulator.network import Network
     from emulator.replay import Replay
 
 _HOME = {
-    "emulator.model.entities": "ConnectionTracking ExternalHost Instance InternetGateway Link NetworkInterface Policy Route RouteTable "
-    "Subnet Vpc VpcPeeringConnection",
+    "emulator.model.joined": "CustomerNetwork GatewayEndpoint InterfaceEndpoint Listener NetworkLoadBalancer Node Target TargetGroup "
+    "TransitGateway TransitGatewayAttachment TransitGatewayRoute TransitGatewayRouteTable VpnGateway",
+    "emulator.model.entities": "ConnectionTracking EgressOnlyInternetGateway ExternalHost Fault Instance InternetGateway Link NatGateway "
+    "NetworkInterface Policy Route RouteTable Subnet Vpc VpcPeeringConnection",
     "emulator.model.files": "dump load loads save",
     "emulator.model.groups": "GroupPeer ListPeer NetworkAcl PrefixList Rule SecurityGroup",
     "emulator.model.topology": "Topology",
@@ -40,15 +60,24 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names.spl
 
 __all__ = [
     "ConnectionTracking",
+    "CustomerNetwork",
+    "EgressOnlyInternetGateway",
     "ExternalHost",
+    "Fault",
+    "GatewayEndpoint",
     "GroupPeer",
     "Instance",
+    "InterfaceEndpoint",
     "InternetGateway",
     "Link",
     "ListPeer",
+    "Listener",
+    "NatGateway",
     "Network",
     "NetworkAcl",
     "NetworkInterface",
+    "NetworkLoadBalancer",
+    "Node",
     "Policy",
     "PrefixList",
     "Replay",
@@ -57,9 +86,16 @@ __all__ = [
     "Rule",
     "SecurityGroup",
     "Subnet",
+    "Target",
+    "TargetGroup",
     "Topology",
+    "TransitGateway",
+    "TransitGatewayAttachment",
+    "TransitGatewayRoute",
+    "TransitGatewayRouteTable",
     "Vpc",
     "VpcPeeringConnection",
+    "VpnGateway",
     "dump",
     "load",
     "loads",

@@ -16,12 +16,16 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Vpc:
-    """A VPC: its IPv4 blocks, the primary first, and its IPv6 blocks."""
+    """A VPC: its IPv4 blocks, the primary first, and its IPv6 blocks.
+
+    ``block_public_access`` is the mode in force: ``off``, ``block-bidirectional``, ``block-ingress`` (RT-28).
+    """
 
     name: str
     blocks: tuple[Block, ...]
     id: str = ""
     place: str = ""
+    block_public_access: str = "off"
 
     @property
     def has_ipv6(self) -> bool:
@@ -33,7 +37,8 @@ class Vpc:
 class Subnet:
     """A subnet: at most one IPv4 block, at most one IPv6 block, one route table, one network ACL (RT-1, NA-1).
 
-    An empty ``route_table`` is the VPC's main one, an empty ``network_acl`` the VPC's default one.
+    An empty ``route_table`` is the VPC's main one, an empty ``network_acl`` the VPC's default one, an empty
+    ``block_public_access`` the VPC's mode; an exclusion makes it ``off`` or ``block-ingress`` (RT-28).
     """
 
     name: str
@@ -44,6 +49,7 @@ class Subnet:
     network_acl: str = ""
     id: str = ""
     place: str = ""
+    block_public_access: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """A route table; each VPC has one main table.  The local routes are added by the topology (RT-2)."""
+    """A route table; each VPC has one main table.  The local routes are added by the topology (RT-2).
+
+    ``propagating`` names the VPN gateways whose networks' blocks appear here as propagated routes (RT-5, RT-7).
+    """
 
     name: str
     vpc: str
@@ -71,16 +80,21 @@ class RouteTable:
     main: bool = False
     id: str = ""
     place: str = ""
+    propagating: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class InternetGateway:
-    """The way to the internet: public IPv4 addresses one to one, IPv6 as it is (RT-20)."""
+    """The way to the internet: public IPv4 addresses one to one, IPv6 as it is (RT-20).
+
+    ``route_table`` is an edge table: what comes in follows it, through an appliance for instance (RT-15).
+    """
 
     name: str
     vpc: str
     id: str = ""
     place: str = ""
+    route_table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,14 @@ class EgressOnlyInternetGateway:
 
 @dataclass(frozen=True, slots=True)
 class NatGateway:
-    """Many private sources behind one address, ports translated (RT-31); private if it has no public address."""
+    """Many private sources behind one address, ports translated (RT-31); private if it has no public address.
+
+    Parameters
+    ----------
+    private_ip, public_ip : the primary pair; the internet gateway maps the first to the second.
+    secondary_ips : more pairs of (private, public or None), seven at most (RT-32).
+    interface : id of its interface in flow logs; made from the name where it is left out.
+    """
 
     name: str
     subnet: str
@@ -103,11 +124,21 @@ class NatGateway:
     public_ip: Address | None = None
     id: str = ""
     place: str = ""
+    secondary_ips: tuple[tuple[Address, Address | None], ...] = ()
+    interface: str = ""
+
+    @property
+    def addresses(self) -> tuple[tuple[Address, Address | None], ...]:
+        """All pairs of private and public address, the primary first."""
+        return ((self.private_ip, self.public_ip), *self.secondary_ips)
 
 
 @dataclass(frozen=True, slots=True)
 class VpcPeeringConnection:
-    """Two VPCs joined; carries packets only while ``status`` is ``active`` (RT-50 to RT-53)."""
+    """Two VPCs joined; carries packets only while ``status`` is ``active`` (RT-50 to RT-53).
+
+    Between Regions the path MTU is smaller (FB-26) and groups are not known across it (SG-30).
+    """
 
     name: str
     requester: str
@@ -115,6 +146,7 @@ class VpcPeeringConnection:
     status: str = "active"
     id: str = ""
     place: str = ""
+    inter_region: bool = False
 
     @property
     def is_active(self) -> bool:
@@ -188,6 +220,21 @@ class ExternalHost:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """A stretch of time, from ``start_ns`` until before ``end_ns``, in which a link is worse: down, slower or lossier.
+
+    ``latency_ns`` and ``loss_ppb`` come on top of the link's own.
+    """
+
+    start_ns: int
+    end_ns: int
+    down: bool = False
+    latency_ns: int = 0
+    loss_ppb: int = 0
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """Delay, rate, queue and loss between two places; what is left out is no delay, no limit, no loss.
 
@@ -198,6 +245,8 @@ class Link:
     rate_bps : 0 is without limit.
     queue_bytes : what may wait for the rate; 0 is without limit.
     loss_ppb : lost packets in a thousand million, by a hash of seed, packet id and link.
+    jitter_ns : up to so much more delay, by a hash likewise; packets stay in order.
+    faults : when it is worse.
     """
 
     between: tuple[str, str]
@@ -206,6 +255,8 @@ class Link:
     queue_bytes: int = 0
     loss_ppb: int = 0
     place: str = ""
+    jitter_ns: int = 0
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +299,4 @@ class Policy:
     srcdst_after_sg: bool = True  # PL-4
     propagation_delay_s: int = 0  # PL-7
     seed: int = 0
-
-
-Gateway = InternetGateway | EgressOnlyInternetGateway | NatGateway | VpcPeeringConnection
+    mtu_of_captures: bool = False  # FB-26: captures show segments before the card cuts them; True takes their lengths as sent

@@ -15,6 +15,17 @@ from emulator.model.entities import (
     VpcPeeringConnection,
 )
 from emulator.model.groups import Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, SecurityGroup
+from emulator.model.joined import (
+    CustomerNetwork,
+    GatewayEndpoint,
+    InterfaceEndpoint,
+    NetworkLoadBalancer,
+    TargetGroup,
+    TransitGateway,
+    TransitGatewayAttachment,
+    TransitGatewayRouteTable,
+    VpnGateway,
+)
 from emulator.model.topology import Entity, Topology
 
 KIND: dict[type, str] = {
@@ -31,6 +42,15 @@ KIND: dict[type, str] = {
     NatGateway: "gateway",
     VpcPeeringConnection: "peering",
     ExternalHost: "external",
+    CustomerNetwork: "network",
+    VpnGateway: "gateway",
+    TransitGateway: "gateway",
+    TransitGatewayRouteTable: "route_table",
+    TransitGatewayAttachment: "attachment",
+    GatewayEndpoint: "endpoint",
+    InterfaceEndpoint: "endpoint",
+    TargetGroup: "target_group",
+    NetworkLoadBalancer: "balancer",
 }
 
 
@@ -71,10 +91,38 @@ def _add_edges(graph: "nx.DiGraph[str]", topology: Topology, entity: Entity, mai
             for route in entity.routes:
                 if route.target in topology.entities:
                     graph.add_edge(entity.id, route.target, kind="routes")
-        case InternetGateway() | EgressOnlyInternetGateway():
+        case InternetGateway() | EgressOnlyInternetGateway() | VpnGateway():
             graph.add_edge(entity.vpc, entity.id, kind="attached")
+            if not isinstance(entity, EgressOnlyInternetGateway) and entity.route_table:
+                graph.add_edge(entity.id, entity.route_table, kind="routes")
         case NatGateway():
             graph.add_edge(entity.subnet, entity.id, kind="contains")
         case VpcPeeringConnection():
             graph.add_edge(entity.requester, entity.id, kind="peers")
             graph.add_edge(entity.id, entity.accepter, kind="peers")
+        case CustomerNetwork() if entity.gateway:
+            graph.add_edge(entity.gateway, entity.id, kind="attached")
+        case TransitGatewayRouteTable():
+            graph.add_edge(entity.transit_gateway, entity.id, kind="contains")
+            for entry in entity.routes:
+                if entry.attachment:
+                    graph.add_edge(entity.id, entry.attachment, kind="routes")
+        case TransitGatewayAttachment():
+            graph.add_edge(entity.transit_gateway, entity.id, kind="contains")
+            graph.add_edge(entity.id, entity.vpc or entity.network or entity.peer, kind="attached")
+            if entity.route_table:
+                graph.add_edge(entity.id, entity.route_table, kind="routes")
+        case GatewayEndpoint():
+            graph.add_edge(entity.vpc, entity.id, kind="attached")
+            graph.add_edge(entity.id, entity.prefix_list, kind="refers")
+        case InterfaceEndpoint() | NetworkLoadBalancer():
+            for node in entity.nodes:
+                graph.add_edge(node.subnet, entity.id, kind="contains")
+            for group in entity.security_groups:
+                graph.add_edge(entity.id, group, kind="member")
+            for listener in entity.listeners if isinstance(entity, NetworkLoadBalancer) else ():
+                graph.add_edge(entity.id, listener.target_group, kind="refers")
+        case TargetGroup():
+            for target in entity.targets:
+                if target.target in topology.entities:
+                    graph.add_edge(entity.id, target.target, kind="member")

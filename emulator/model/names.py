@@ -8,6 +8,7 @@ import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from emulator.model import names_joined
 from emulator.model.entities import (
     EgressOnlyInternetGateway,
     ExternalHost,
@@ -35,6 +36,14 @@ from emulator.model.groups import (
     SecurityGroup,
     identify,
 )
+from emulator.model.joined import (
+    CustomerNetwork,
+    GatewayEndpoint,
+    InterfaceEndpoint,
+    NetworkLoadBalancer,
+    TransitGateway,
+    VpnGateway,
+)
 from emulator.model.services import ALL, ANY_PORTS
 
 if TYPE_CHECKING:
@@ -54,6 +63,7 @@ PREFIX: dict[type, str] = {
     NatGateway: "nat",
     VpcPeeringConnection: "pcx",
     ExternalHost: "ext",
+    **names_joined.PREFIX,
 }
 NOUN: dict[type, str] = {
     Vpc: "VPC",
@@ -69,8 +79,33 @@ NOUN: dict[type, str] = {
     NatGateway: "NAT gateway",
     VpcPeeringConnection: "peering connection",
     ExternalHost: "outside host",
+    **names_joined.NOUN,
 }
-TARGETS = (InternetGateway, EgressOnlyInternetGateway, NatGateway, VpcPeeringConnection, NetworkInterface, Instance)
+TARGETS = (
+    InternetGateway,
+    EgressOnlyInternetGateway,
+    NatGateway,
+    VpcPeeringConnection,
+    NetworkInterface,
+    Instance,
+    TransitGateway,
+    VpnGateway,
+    GatewayEndpoint,
+    InterfaceEndpoint,
+)
+LINK_ENDS = (
+    NetworkInterface,
+    Instance,
+    ExternalHost,
+    InternetGateway,
+    EgressOnlyInternetGateway,
+    NatGateway,
+    VpcPeeringConnection,
+    TransitGateway,
+    VpnGateway,
+    CustomerNetwork,
+    NetworkLoadBalancer,
+)
 
 
 def suggestion(text: str, known: list[str]) -> str:
@@ -129,6 +164,10 @@ class _Resolver:
             self.home[key] = key if isinstance(entity, Vpc) else home
             self.by_name.setdefault((type(entity), entity.name), []).append(key)
 
+    def interface(self, text: str) -> str:
+        """Id of the interface shown as ``instance:eth0``; empty if there is none."""
+        return next((key for key, entity in self.table.items() if isinstance(entity, NetworkInterface) and text == _shown(self, key)), "")
+
     def problem(self, thing: object, text: str) -> None:
         place = getattr(thing, "place", "")
         self.problems.append(f"{place}: {text}" if place else text)
@@ -185,10 +224,7 @@ def _routes(resolver: _Resolver, table: RouteTable, home: str) -> tuple[Route, .
             destination = ListPeer(resolver.one(destination.list, (PrefixList,), home, thing, what))
         target = route.target
         if target != "local" and not route.blackhole:
-            interface = [
-                key for key in resolver.table if isinstance(resolver.table[key], NetworkInterface) and target == _shown(resolver, key)
-            ]
-            target = interface[0] if interface else resolver.one(target, TARGETS, home, thing, what)
+            target = resolver.interface(target) or resolver.one(target, TARGETS, home, thing, what)
             if isinstance(resolver.table.get(target), Instance):
                 own = [
                     key
@@ -222,15 +258,14 @@ def _with_defaults(entities: list["Entity"]) -> list["Entity"]:
             done.append(RouteTable("main", vpc.name, main=True))
         if not any(isinstance(entity, NetworkAcl) and entity.name == "default" for entity in mine):
             done.append(NetworkAcl("default", vpc.name, OPEN_ACL, OPEN_ACL))
-    return done
+    return done + names_joined.default_tables(entities, made_id)
 
 
 def _link(resolver: _Resolver, link: Link) -> Link:
     """A link with its ends as ids."""
-    kinds = (NetworkInterface, Instance, ExternalHost, *TARGETS[:3])
     shown = {_shown(resolver, key): key for key in resolver.table if isinstance(resolver.table[key], NetworkInterface)}
     what = f"link {' – '.join(link.between)}"
-    one, other = (shown.get(end) or resolver.one(end, kinds, "", link, what) for end in link.between)
+    one, other = (shown.get(end) or resolver.one(end, LINK_ENDS, "", link, what) for end in link.between)
     return replace(link, between=(one, other))
 
 
@@ -247,8 +282,8 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
         home = resolver.home[key]
         what = f"{NOUN[type(entity)]} {entity.name}"
         fields: dict[str, object] = {"id": key}
-        if not isinstance(entity, Vpc) and hasattr(entity, "vpc"):
-            fields["vpc"] = resolver.one(entity.vpc, (Vpc,), "", entity, what)
+        if not isinstance(entity, Vpc) and (vpc := getattr(entity, "vpc", "")):
+            fields["vpc"] = resolver.one(vpc, (Vpc,), "", entity, what)
         match entity:
             case SecurityGroup():
                 ipv6 = any(block.version == 6 for block in resolver.table[home].blocks) if home in resolver.table else False  # type: ignore[union-attr]
@@ -270,10 +305,16 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
                 fields["security_groups"] = tuple(dict.fromkeys(found))
             case RouteTable():
                 fields["routes"] = _routes(resolver, entity, home)
+                fields["propagating"] = tuple(resolver.one(gateway, (VpnGateway,), home, entity, what) for gateway in entity.propagating)
+            case InternetGateway() if entity.route_table:
+                fields["route_table"] = resolver.one(entity.route_table, (RouteTable,), home, entity, what)
             case NatGateway():
                 fields["subnet"] = resolver.one(entity.subnet, (Subnet,), home, entity, what)
+                fields["interface"] = entity.interface or f"eni-{key}"
             case VpcPeeringConnection():
                 fields["requester"] = resolver.one(entity.requester, (Vpc,), "", entity, what)
                 fields["accepter"] = resolver.one(entity.accepter, (Vpc,), "", entity, what)
+            case _ if type(entity) in names_joined.PREFIX:
+                fields |= names_joined.resolved_fields(resolver, entity, home, what, default_of.get(home, ""))
         table[key] = replace(entity, **fields)  # type: ignore[arg-type]
     return table, [_link(resolver, link) for link in links], resolver.problems

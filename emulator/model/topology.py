@@ -1,7 +1,8 @@
 """Topology: everything declared, resolved and kept as a networkx graph.
 
 The graph's nodes are ids; a node carries ``kind`` (``vpc``, ``subnet``, ``instance``, ``interface``, ``group``,
-``prefix_list``, ``route_table``, ``network_acl``, ``gateway``, ``peering``, ``external``), ``name`` and ``entity``.
+``prefix_list``, ``route_table``, ``network_acl``, ``gateway``, ``peering``, ``external``, and those of `joined`:
+``network``, ``attachment``, ``endpoint``, ``balancer``, ``target_group``), ``name`` and ``entity``.
 Its edges carry ``kind``: ``contains`` (VPC → subnet → interface), ``attached`` (instance → interface, VPC → gateway),
 ``member`` (interface → group), ``refers`` (group → group or prefix list), ``routes`` (subnet → route table → target),
 ``filters`` (network ACL → subnet), ``peers`` and ``link``.
@@ -34,6 +35,7 @@ from emulator.model.entities import (
     VpcPeeringConnection,
 )
 from emulator.model.groups import NetworkAcl, PrefixList, SecurityGroup
+from emulator.model.joined import InterfaceEndpoint, Joined, NetworkLoadBalancer
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -55,6 +57,7 @@ Entity = (
     | NatGateway
     | VpcPeeringConnection
     | ExternalHost
+    | Joined
 )
 
 
@@ -242,6 +245,9 @@ def _addresses(entity: Entity) -> Iterator[Address]:
     elif isinstance(entity, ExternalHost):
         yield from entity.ips
     elif isinstance(entity, NatGateway):
-        yield entity.private_ip
-        if entity.public_ip is not None:
-            yield entity.public_ip
+        pairs = entity.addresses
+        yield from (private for private, _ in pairs)
+        yield from (public for _, public in pairs if public is not None)
+    elif isinstance(entity, InterfaceEndpoint | NetworkLoadBalancer):
+        yield from (node.private_ip for node in entity.nodes)
+        yield from (node.public_ip for node in entity.nodes if node.public_ip is not None)

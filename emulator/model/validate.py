@@ -29,6 +29,8 @@ from emulator.model.entities import (
     VpcPeeringConnection,
 )
 from emulator.model.groups import Block, ListPeer, SecurityGroup
+from emulator.model.joined import GatewayEndpoint, InterfaceEndpoint, TransitGateway, TransitGatewayAttachment, VpnGateway
+from emulator.model.validate_joined import joined_problems
 from emulator.model.validate_rules import rule_problems
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def problems_of(topology: "Topology") -> list[str]:
         _peerings,
         _outside,
         rule_problems,
+        joined_problems,
     )
     lines = []
     for check in checks:
@@ -138,7 +141,8 @@ def _interfaces(topology: "Topology") -> Problems:
         yield from ((eni, text) for text in _public(name, eni, taken))
     for gateway in topology.all(NatGateway):
         subnet = topology.get(gateway.subnet, Subnet)
-        yield from ((gateway, text) for text in _address(topology, gateway.name, gateway.private_ip, subnet, taken))
+        for address, _ in gateway.addresses:
+            yield from ((gateway, text) for text in _address(topology, gateway.name, address, subnet, taken))
     for instance in topology.all(Instance):
         if instance.id not in attached:
             yield instance, f"{instance.name}: an instance needs an interface; give it a subnet and a private_ip"
@@ -211,7 +215,16 @@ def _target(topology: "Topology", vpc: Vpc, route: Route) -> Iterator[str]:
         if vpc.id not in (target.requester, target.accepter):
             yield f"{target.name} does not join {vpc.name}; name a peering of this VPC"
         return
-    home = target.vpc if isinstance(target, InternetGateway | EgressOnlyInternetGateway) else vpc.id
+    if isinstance(target, TransitGateway):
+        if not any(attached.vpc == vpc.id and attached.transit_gateway == target.id for attached in topology.all(TransitGatewayAttachment)):
+            yield f"{target.name} has no attachment to {vpc.name}; attach the VPC first (RT-54)"
+        return
+    beside = InternetGateway | EgressOnlyInternetGateway | VpnGateway | GatewayEndpoint | InterfaceEndpoint
+    home = target.vpc if isinstance(target, beside) else vpc.id
+    if isinstance(target, GatewayEndpoint) and version is not None:
+        yield f"{target.name} is reached by its prefix list; list this table in its route_tables instead (RT-56)"
+    if isinstance(target, InterfaceEndpoint):
+        yield f"{target.name} is an interface endpoint, which has addresses of its own and takes no route (RT-57)"
     if isinstance(target, NatGateway | NetworkInterface):
         home = topology.get(target.subnet, Subnet).vpc
     if home != vpc.id:
