@@ -148,6 +148,8 @@ def _print_explanation(found: "Explanation") -> None:
     if nearest is not None:
         place = f"   [dim]{_plain(nearest.rule.place)}[/]" if nearest.rule.place else ""
         console.print(f"  Nearest rule: [bold]{_plain(nearest.rule.name)}[/] ({_plain(nearest.rule.service)}){place}")
+    if found.why and found.why.way_out:
+        console.print(f"  Way out: {_plain(found.why.way_out)}")
 
 
 def _print_steps(console: Any, title: str, trace: "Trace") -> None:

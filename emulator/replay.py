@@ -235,14 +235,11 @@ class Replay:
 
 
 def comments_of(result: PacketResult) -> tuple[str, ...]:
-    """What stands beside a packet in Wireshark: the verdict line, then the nearest rule if one is known."""
+    """What stands beside a packet in Wireshark: the verdict line, then the way out if there is one."""
     if result.why is None:
         return (f"ACCEPT {result.rule}" if result.rule else "ACCEPT",)
     first = f"{result.verdict.upper()} {result.why.code} {result.why.at}: {result.why.text}"
-    if result.why.nearest is None:
-        return (first,)
-    place = result.why.nearest.rule.place
-    return (first, f"nearest rule: {result.why.nearest.rule.name}" + (f" ({place})" if place else ""))
+    return (first, result.why.way_out) if result.why.way_out else (first,)
 
 
 def address_map(topology: Topology, given: dict[str, str]) -> dict[tuple[int, int, int], tuple[int, int]]:

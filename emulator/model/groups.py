@@ -174,6 +174,10 @@ class NetworkAcl:
     id: str = ""
     place: str = ""
 
+    def is_default_of(self, vpc: str) -> bool:
+        """Whether it is what subnets of a VPC have that name none (NA-1)."""
+        return self.name == "default" and self.vpc == vpc
+
     def rules(self, direction: Direction) -> tuple[AclRule, ...]:
         """The entries of one direction, rising."""
         entries = self.ingress if direction == Direction.INGRESS else self.egress

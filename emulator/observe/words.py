@@ -9,10 +9,12 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from emulator.datapath.state import Outcome
-from emulator.model.entities import NetworkInterface
+from emulator.model.entities import NetworkInterface, Subnet
 from emulator.model.groups import AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
 from emulator.model.services import ALL, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
 from emulator.model.topology import Topology
+from emulator.observe import wayout
+from emulator.observe.wayout import WayOut
 from emulator.policy.compile import Ids
 from emulator.policy.reasons import STAGE_CODE, TEXT, Miss, Reason, Stage, Verdict
 from emulator.policy.rules import Subject, miss
@@ -66,7 +68,10 @@ class NearMiss:
 
 @dataclass(frozen=True)
 class Why:
-    """Why a packet was not delivered: code, stage (``I2``), place by name and by id, words, the nearest rule."""
+    """Why a packet was not delivered: code, stage (``I2``), place by name and by id, words, the nearest rule, the way out.
+
+    ``missing`` is the rule that would have let it pass, where groups dropped it; ``way_out`` says what to do, in words.
+    """
 
     code: str
     stage: str
@@ -74,12 +79,16 @@ class Why:
     at_id: str
     text: str
     nearest: NearMiss | None = None
+    missing: WayOut | None = None
+    way_out: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The four fields that scripts rely on, and the nearest rule where there is one."""
+        """The four fields that scripts rely on; the nearest rule and the way out where there is one."""
         plain: dict[str, Any] = {"code": self.code, "stage": self.stage, "at": self.at, "text": self.text}
         if self.nearest is not None:
             plain["nearest"] = self.nearest.to_json()
+        if self.way_out:
+            plain["way_out"] = self.way_out
         return plain
 
     def __str__(self) -> str:
@@ -140,24 +149,40 @@ class Words:
     def _why(self, header: Any, outcome: Any) -> Why:
         reason, stage = Reason(int(outcome[Outcome.REASON])), Stage(int(outcome[Outcome.STAGE]))
         at_id = self.ids.name(int(outcome[Outcome.PLACE]))
-        at, text, nearest = self.place(outcome[Outcome.PLACE]), TEXT[reason], None
+        at, text, nearest, missing = self.place(outcome[Outcome.PLACE]), TEXT[reason], None, None
+        way_out = wayout.elsewhere(reason, at, self.destination(header, outcome) if header[Field.FAMILY] else "")
+        inward = stage in (Stage.GROUP_INGRESS, Stage.ACL_INGRESS)
+        direction = Direction.INGRESS if inward else Direction.EGRESS
         if reason in GROUP_REASONS and at_id in self.topology.entities:
-            direction = Direction.INGRESS if stage == Stage.GROUP_INGRESS else Direction.EGRESS
-            nearest = self.nearest(at_id, direction, self.subject(header, outcome, direction))
+            subject = self.subject(header, outcome, direction)
+            nearest = self.nearest(at_id, direction, subject)
             text = self._group_text(at_id, direction, header, outcome, reason, nearest)
+            missing = wayout.for_groups(self._lacking(at_id, nearest), direction, subject)
+            way_out = str(missing)
         elif reason == Reason.SUBNET_ACL_RESTRICTION:
-            named = self.rule(outcome[Outcome.RULE])
-            by = (
-                f"{named.name} denies {self.traffic(header, outcome)}"
-                if named
-                else f"no entry allows {self.traffic(header, outcome)}, so * denies it"
-            )
-            text = f"network ACL {by}"
+            traffic, named = self.traffic(header, outcome, direction), self.rule(outcome[Outcome.RULE])
+            text = f"network ACL {named.name} denies {traffic}" if named else f"no network ACL entry allows {traffic}, so * denies it"
+            way_out = self._acl_way_out(at_id, direction, self.subject(header, outcome, direction), named)
         elif reason in (Reason.NO_ROUTE_TO_DESTINATION, Reason.BAD_STATE_ROUTE, Reason.NO_POSSIBLE_DESTINATION):
             text = f"{text}: {self.destination(header, outcome)}"
         elif reason == Reason.EMU_UNSENT:
             text = f"{text} (packet {int(outcome[Outcome.HANGS_ON])})"
-        return Why(reason.name, STAGE_CODE[stage] if outcome[Outcome.VERDICT] == Verdict.DROP else "", at, at_id, text, nearest)
+        code = STAGE_CODE[stage] if outcome[Outcome.VERDICT] == Verdict.DROP else ""
+        return Why(reason.name, code, at, at_id, text, nearest, missing, way_out)
+
+    def _lacking(self, eni_id: str, nearest: NearMiss | None) -> SecurityGroup:
+        """The group to mend: that of the nearest rule, else the interface's first."""
+        if nearest is not None and isinstance(nearest.rule.owner, SecurityGroup):
+            return nearest.rule.owner
+        return self.topology.get(self.topology.get(eni_id, NetworkInterface).security_groups[0], SecurityGroup)
+
+    def _acl_way_out(self, subnet_id: str, direction: Direction, subject: Subject, named: NamedRule | None) -> str:
+        subnet = self.topology.entities.get(subnet_id)
+        if not isinstance(subnet, Subnet) or subject.port == ALL == subject.type:
+            return ""
+        acls = self.topology.all(NetworkAcl)
+        acl = next(acl for acl in acls if acl.id == subnet.network_acl or (not subnet.network_acl and acl.is_default_of(subnet.vpc)))
+        return wayout.for_acl(acl, direction, subject, named.rule.number if named and isinstance(named.rule, AclRule) else None)
 
     def subject(self, header: Any, outcome: Any, direction: Direction) -> Subject:
         """What the rules were held against when a packet was dropped by groups."""
