@@ -55,9 +55,14 @@ class Attachments:
         plain = [made_id(NetworkInterface(one.name, one.instance, "", ())) for one in everything]
         keys = made_ids(plain, [one.id for one in everything], [self._homes[one.vpc] for one in everything])
         self._spoken = {(one.vpc, f"{one.instance}:{one.name}"): key for one, key in zip(everything, keys, strict=True)}
+        self._spoken_anywhere: dict[str, list[str]] = {}
+        for (_, spoken), key in self._spoken.items():
+            self._spoken_anywhere.setdefault(spoken, []).append(key)
 
     def _ids(self, written: list[tuple[str, str, str]], plain: Callable[[str], str]) -> dict[tuple[str, str], str]:
-        keys = made_ids([plain(name) for _, name, _ in written], [key for _, _, key in written], [self._homes[vpc] for vpc, _, _ in written])
+        keys = made_ids(
+            [plain(name) for _, name, _ in written], [key for _, _, key in written], [self._homes[vpc] for vpc, _, _ in written]
+        )
         return {(vpc, name): key for (vpc, name, _), key in zip(written, keys, strict=True)}
 
     def subnet_id(self, vpc: str, name: str) -> str:
@@ -72,8 +77,9 @@ class Attachments:
         head, slash, rest = text.partition("/")
         if slash and (head, rest) in self._spoken:
             return self._spoken[head, rest]
-        vpcs = [vpc] if vpc else self._form.vpcs if ":" in text else ()
-        found = [self._spoken[name, text] for name in vpcs if (name, text) in self._spoken]
+        if vpc:
+            return self._spoken.get((vpc, text), text)
+        found = self._spoken_anywhere.get(text, ())
         return found[0] if len(found) == 1 else text
 
     def entities(self, vpc: str) -> Iterator[NatGateway | Instance | NetworkInterface]:
@@ -81,13 +87,15 @@ class Attachments:
         form = self._form.vpcs[vpc]
         subnets = {key: subnet for name, subnet in form.subnets.items() for key in (name, self._subnet_ids[vpc, name])}
         taken = {address for one in self._by_vpc[vpc] for address in _addresses(one.form)}
-        free = FreeAddresses(taken | {nat.private_ip for nat in form.nat_gateways.values() if nat.private_ip is not None})
+        taken |= {nat.private_ip for nat in form.nat_gateways.values() if nat.private_ip is not None}
+        free = FreeAddresses(taken | {pair.private_ip for nat in form.nat_gateways.values() for pair in nat.secondary_ips})
         for name, nat in form.nat_gateways.items():
             path = ("vpcs", vpc, "nat_gateways", name)
             address = nat.private_ip or self._free(free, subnets.get(nat.subnet), name, path, (4,))
             if address is not None:
                 subnet = self.subnet_id(vpc, nat.subnet)
-                yield NatGateway(name, subnet, address, nat.elastic_ip, nat.id, self._document.place(*path))
+                more = tuple((pair.private_ip, pair.elastic_ip) for pair in nat.secondary_ips)
+                yield NatGateway(name, subnet, address, nat.elastic_ip, nat.id, self._document.place(*path), more, nat.interface)
         for name, instance in form.instances.items():
             place = self._document.place("vpcs", vpc, "instances", name)
             listen = None if instance.listen is None else tuple(instance.listen)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import TopologyError
@@ -13,11 +14,9 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 MOST = 50
+_HELPED = 1000  # as many misspelt fields are compared with the known ones; the rest of a hopeless file only counts
 _ONLY_ALLOWS = "a security group only allows, so its rules have no `{}`; network ACLs (`network_acls`) can deny"
-_OTHER_SIDE = {
-    ("egress", "source"): "`source` is not a field here; on the way out a rule looks at the `destination`",
-    ("ingress", "destination"): "`destination` is not a field here; on the way in a rule looks at the `source`",
-}
+_SIDES = (("egress", "source", "destination"), ("ingress", "destination", "source"))  # direction, wrong side, right side
 _KINDS = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -35,12 +34,15 @@ def refuse(document: Document, troubles: list[Trouble]) -> None:
     ------
     TopologyError : there are any.
     """
-    lines = [told(document, trouble) for trouble in sorted(troubles, key=lambda trouble: trouble.line)]
-    lines = list(dict.fromkeys(lines))
-    if len(lines) > MOST:
-        lines[MOST:] = [f"{document.name}: and {len(lines) - MOST:,} more; correct these first"]
-    if lines:
-        raise TopologyError(*lines)
+    if troubles:
+        found = list(dict.fromkeys(sorted(troubles, key=lambda trouble: trouble.line)))
+        lines = [told(document, trouble) for trouble in found[:MOST]]
+        raise TopologyError(*few(document.name, [*lines, *("" for _ in found[MOST:])]))
+
+
+def few(name: str, lines: Sequence[str]) -> Sequence[str]:
+    """The first fifty lines, and how many more there are."""
+    return lines if len(lines) <= MOST else [*lines[:MOST], f"{name}: and {len(lines) - MOST:,} more; correct these first"]
 
 
 def told(document: Document, trouble: Trouble) -> str:
@@ -62,14 +64,16 @@ def _where(document: Document, path: Path) -> str:
 
 def troubles_of(document: Document, error: "ValidationError") -> list[Trouble]:
     """What pydantic found, in our words.  What has no value was told when it was read."""
-    found = []
+    found: list[Trouble] = []
     for detail in error.errors(include_url=False):
         loc, given = detail["loc"], detail["input"]
         if detail["type"] == "unexpected_keyword_argument":
             path = _real(document.value, loc)
-            found.append(Trouble(document.line(*path), path[:-1], _unknown(path)))
+            found.append(Trouble(document.line(*path), path[:-1], _unknown(path, len(found) < _HELPED)))
         elif detail["type"] == "missing":
             path = _real(document.value, loc[:-1])
+            if any((path[4:5], loc[-1]) == ((direction,), right) and wrong in given for direction, wrong, right in _SIDES):
+                continue  # the other side was written, which is told already
             found.append(Trouble(document.line(*path), path, f"`{loc[-1]}` is missing; write it"))
         elif given is not None:
             path = _real(document.value, loc)
@@ -87,17 +91,19 @@ def _real(value: Any, loc: tuple[Any, ...]) -> Path:
     return tuple(path)
 
 
-def _unknown(path: Path) -> str:
+def _unknown(path: Path, helped: bool) -> str:
     field = str(path[-1])
     in_group = len(path) > 3 and (path[0], path[2]) == ("vpcs", "security_groups")
     if in_group and field in ("action", "allow", "deny", "effect", "rule", "rule_action"):
         return _ONLY_ALLOWS.format(field)
-    other = next((text for (direction, name), text in _OTHER_SIDE.items() if name == field and direction in path[4:5]), "")
-    if other:
-        return other
-    known = fields_at(path[:-1])
-    near = difflib.get_close_matches(field, known, n=1, cutoff=0.5)
+    for direction, wrong, right in _SIDES:
+        if (path[4:5], field) == ((direction,), wrong):
+            return f"`{wrong}` is not a field here; an {direction} rule looks at the `{right}`"
+    known = fields_at(path[:-1]) if helped else []
+    near = difflib.get_close_matches(field, known, n=1, cutoff=0.5) or [name for name in known if field in name]
     way_out = f"did you mean `{near[0]}`?" if near else "known are " + ", ".join(f"`{name}`" for name in known)
+    if not known:
+        way_out = "take it out"
     return f"`{shown(field)[1:-1]}` is not a field here; {way_out}"
 
 
@@ -120,5 +126,7 @@ def _words(kind: str, given: Any, context: dict[str, Any], path: Path) -> str:
     if kind == "string_too_long":
         return f"has {len(given)} characters; shorten it to {context['max_length']}"
     if kind in ("greater_than_equal", "less_than_equal"):
-        return f"{shown(given)} is out of range; write {'at least' if 'ge' in context else 'at most'} {context.get('ge', context.get('le'))}"
+        return (
+            f"{shown(given)} is out of range; write {'at least' if 'ge' in context else 'at most'} {context.get('ge', context.get('le'))}"
+        )
     return ""

@@ -9,6 +9,7 @@ from emulator.model.entities import (
     EgressOnlyInternetGateway,
     Expectation,
     ExternalHost,
+    Fault,
     InternetGateway,
     Link,
     Policy,
@@ -18,8 +19,10 @@ from emulator.model.entities import (
     Vpc,
     VpcPeeringConnection,
 )
-from emulator.model.fileforms import FileForm, VpcForm, settings
+from emulator.model.fileforms import FileForm, VpcForm
+from emulator.model.names import suggestion
 from emulator.model.nodes import Document, Path, Trouble
+from emulator.model.policyform import settings
 from emulator.model.rulebook import Rulebook
 
 
@@ -63,16 +66,27 @@ class Declared:
 
         primary = () if form.cidr_block is None else (form.cidr_block,)
         ipv6 = () if form.ipv6_cidr_block is None else (form.ipv6_cidr_block,)
-        yield Vpc(name, (*primary, *form.cidr_blocks, *ipv6, *form.ipv6_cidr_blocks), form.id, place())
+        blocks = (*primary, *form.cidr_blocks, *ipv6, *form.ipv6_cidr_blocks)
+        yield Vpc(name, blocks, form.id, place(), form.block_public_access)
         if form.internet_gateway is not None:
-            yield InternetGateway(form.internet_gateway.name, name, form.internet_gateway.id, place("internet_gateway"))
+            edge = form.internet_gateway
+            yield InternetGateway(edge.name, name, edge.id, place("internet_gateway"), edge.route_table)
         if form.egress_only_internet_gateway is not None:
             gateway = form.egress_only_internet_gateway
             yield EgressOnlyInternetGateway(gateway.name, name, gateway.id, place("egress_only_internet_gateway"))
         for key, subnet in form.subnets.items():
-            blocks = tuple(block for block in (subnet.cidr_block, subnet.ipv6_cidr_block) if block is not None)
-            zone, own = subnet.availability_zone, self._attachments.subnet_id(name, key)
-            yield Subnet(key, name, blocks, zone, subnet.route_table, subnet.network_acl, own, place("subnets", key))
+            own_blocks = tuple(block for block in (subnet.cidr_block, subnet.ipv6_cidr_block) if block is not None)
+            yield Subnet(
+                key,
+                name,
+                own_blocks,
+                subnet.availability_zone,
+                subnet.route_table,
+                subnet.network_acl,
+                self._attachments.subnet_id(name, key),
+                place("subnets", key),
+                subnet.block_public_access or "",
+            )
         yield from self._tables(name, form)
         yield from self._rules.acls(name, form)
         yield from self._rules.lists(name, form)
@@ -80,6 +94,11 @@ class Declared:
         yield from self._attachments.entities(name)
 
     def _tables(self, vpc: str, form: VpcForm) -> Iterator[RouteTable]:
+        main = form.main_route_table
+        if main and main not in form.route_tables:
+            at: Path = ("vpcs", vpc, "main_route_table")
+            hint = suggestion(main, list(form.route_tables))
+            self.troubles.append(Trouble(self._document.line(*at), at, f"no route table of this VPC is called {main}{hint}"))
         for name, table in form.route_tables.items():
             path: Path = ("vpcs", vpc, "route_tables", name)
             short = isinstance(self._document.value["vpcs"][vpc]["route_tables"][name], list)
@@ -89,21 +108,26 @@ class Declared:
                 destination = self._rules.destination(route.destination, vpc, here)
                 target = route.target if route.blackhole else self._attachments.spelt(route.target, vpc)
                 routes.append(Route(destination, target, route.propagated, route.blackhole, self._document.place(*here)))
-            yield RouteTable(name, vpc, tuple(routes), name == (form.main_route_table or "main"), table.id, self._document.place(*path))
+            is_main = name == (main or "main")
+            yield RouteTable(name, vpc, tuple(routes), is_main, table.id, self._document.place(*path), tuple(table.propagating))
 
     def _beside(self) -> Iterator[Any]:
         """What stands beside the VPCs."""
         place = self._document.place
         for name, form in self._form.vpc_peering_connections.items():
             at = place("vpc_peering_connections", name)
-            yield VpcPeeringConnection(name, form.requester, form.accepter, form.status, form.id, at)
+            yield VpcPeeringConnection(name, form.requester, form.accepter, form.status, form.id, at, form.inter_region)
         for name, host in self._form.internet.items():
             ips = (*(() if host.ip is None else (host.ip,)), *host.ips)
             listen = None if host.listen is None else tuple(host.listen)
             yield ExternalHost(name, ips, listen, host.id, place("internet", name))
         for number, link in enumerate(self._form.links):
             one, other = (self._attachments.spelt(end) for end in link.between)
-            yield Link((one, other), link.latency, link.rate, link.queue, link.loss, place("links", number))
+            faults = tuple(
+                Fault(fault.start, fault.end, fault.down, fault.latency, fault.loss, place("links", number, "faults", index))
+                for index, fault in enumerate(link.faults)
+            )
+            yield Link((one, other), link.latency, link.rate, link.queue, link.loss, place("links", number), link.jitter, faults)
         for number, line in enumerate(self._form.expect):
             service = line.service or line.traffic()
             yield Expectation(line.source, line.destination, service, line.reachable, line.because, place("expect", number))

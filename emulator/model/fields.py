@@ -15,6 +15,7 @@ from emulator.model.entities import Address
 from emulator.model.groups import Block, block
 from emulator.model.services import ALL, CONSOLE_TYPES, Service, parse_ports, parse_protocol, parse_service, parse_type
 
+LONGEST = 255  # characters of a name or description (SG-28, SG-29)
 MAX_SECONDS = 10**9  # times are int64 nanoseconds
 
 
@@ -69,8 +70,8 @@ def _family(version: int, example: str, other: str) -> Callable[[Any], Any]:
 def _name(text: str) -> str:
     if not text or text != text.strip():
         raise ValueError(f"{shown(text)} is not a name; write one without spaces around it")
-    if len(text) > 255:
-        raise ValueError(f"{shown(text)} has more than 255 characters; shorten it")
+    if len(text) > LONGEST:
+        raise ValueError(f"{shown(text)} has more than {LONGEST} characters; shorten it")
     return text
 
 

@@ -3,8 +3,8 @@
 A form has the words of the file and the values of the model; what needs more than one form (who is called what) is
 left to `emulator.model.declared`.  The descriptions are what an editor shows.
 """
+# ruff: noqa: RUF009 - a plain dataclass tells pydantic about a field by a `Field` for its default
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -16,7 +16,6 @@ from emulator.model.fields import (
     BlockText,
     Chance,
     Count,
-    Edition,
     Flag,
     Ipv4BlockText,
     Ipv6AddressText,
@@ -24,19 +23,22 @@ from emulator.model.fields import (
     Latency,
     Name,
     Rate,
-    Seed,
     ServiceText,
-    SettingSeconds,
     Size,
     TcpTimeout,
     UdpStreamTimeout,
     UdpTimeout,
 )
+from emulator.model.policyform import PolicyForm, spelling
 from emulator.model.ruleforms import MADE_ID, Form, NetworkAclForm, PrefixListForm, SecurityGroupForm, TrafficForm
 
 
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
+
+
+def _addressed(value: Any) -> Any:
+    return {"private_ip": value} if isinstance(value, str) else value
 
 
 def _routed(value: Any) -> Any:
@@ -66,18 +68,36 @@ class RouteTableForm(Form):
     """A route table; the VPC's local routes are in it already."""
 
     routes: list[RouteForm] = Field(default_factory=list, description="Its routes but the local ones.")
+    propagating: list[Name] = Field(default_factory=list, description="VPN gateways whose networks appear in it as propagated routes.")
     id: Name = Field("", description=MADE_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayForm(Form):
-    """An internet gateway, or one for outgoing IPv6 only."""
+    """A gateway for outgoing IPv6 only."""
 
     name: Name = Field(description="What routes call it.")
     id: Name = Field("", description=MADE_ID)
 
 
-Gateway = Annotated[GatewayForm, BeforeValidator(_named, json_schema_input_type=str | GatewayForm)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InternetGatewayForm(GatewayForm):
+    """An internet gateway."""
+
+    route_table: Name = Field("", description="An edge table: what comes in follows it, through an appliance for instance.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatAddressForm(Form):
+    """One more pair of addresses of a NAT gateway."""
+
+    private_ip: AddressText = Field(description="An address in its subnet.")
+    elastic_ip: AddressText | None = Field(None, description="The public address that it stands for.")
+
+
+InternetGateway = Annotated[InternetGatewayForm, BeforeValidator(_named, json_schema_input_type=str | InternetGatewayForm)]
+EgressOnlyGateway = Annotated[GatewayForm, BeforeValidator(_named, json_schema_input_type=str | GatewayForm)]
+NatAddress = Annotated[NatAddressForm, BeforeValidator(_addressed, json_schema_input_type=str | NatAddressForm)]
 Table = Annotated[RouteTableForm, BeforeValidator(_routed, json_schema_input_type=list[RouteForm] | RouteTableForm)]
 BlockList = Annotated[PrefixListForm, BeforeValidator(_listed, json_schema_input_type=list[BlockText] | PrefixListForm)]
 
@@ -89,6 +109,8 @@ class NatGatewayForm(Form):
     subnet: Name = Field(description="The subnet it stands in.")
     private_ip: AddressText | None = Field(None, description="Its address there; left out: a free one, made from the name.")
     elastic_ip: AddressText | None = Field(None, description="Its public address; left out: a private NAT gateway.")
+    secondary_ips: list[NatAddress] = Field(default_factory=list, description="More addresses, each alone or with an elastic IP.")
+    interface: Name = Field("", description="The id of its interface in flow logs; made from its id where it is left out.")
     id: Name = Field("", description=MADE_ID)
 
 
@@ -98,9 +120,12 @@ class SubnetForm(Form):
 
     cidr_block: Ipv4BlockText | None = Field(None, description="Its IPv4 block, within the VPC's.")
     ipv6_cidr_block: Ipv6BlockText | None = Field(None, description="Its IPv6 block, within the VPC's.")
-    availability_zone: Name = Field("", description="Its zone, such as a or eu-central-1a.")
+    availability_zone: str = Field("", description="Its zone, such as a or eu-central-1a.")
     route_table: Name = Field("", description="Left out: the VPC's main route table.")
     network_acl: Name = Field("", description="Left out: the VPC's default network ACL.")
+    block_public_access: Literal["off", "block-ingress", "block-bidirectional"] | None = Field(
+        None, description="An exclusion from the VPC's mode; left out: the VPC's mode."
+    )
     id: Name = Field("", description=MADE_ID)
 
     def __post_init__(self) -> None:
@@ -155,7 +180,7 @@ class InterfaceForm(AttachmentForm):
 class InstanceForm(AttachmentForm):
     """An instance: its interfaces, or the fields of its one interface."""
 
-    instance_type: Name = Field("", description="Decides the established timer: m5.large, m8i.large.")
+    instance_type: str = Field("", description="Decides the established timer: m5.large, m8i.large.")
     listen: list[ServiceText] | None = Field(None, description="Services that answer; left out: everything answers, []: nothing.")
     max_tracked_connections: Count | None = Field(None, description="Most tracked connections over all its interfaces.")
     interfaces: dict[Name, InterfaceForm] | None = Field(None, description="Its interfaces by name, eth0 first.")
@@ -183,8 +208,11 @@ class VpcForm(Form):
     cidr_blocks: list[BlockText] = Field(default_factory=list, description="Its secondary blocks.")
     ipv6_cidr_block: Ipv6BlockText | None = Field(None, description="Its IPv6 block.")
     ipv6_cidr_blocks: list[Ipv6BlockText] = Field(default_factory=list, description="Its IPv6 blocks.")
-    internet_gateway: Gateway | None = Field(None, description="Its internet gateway: a name.")
-    egress_only_internet_gateway: Gateway | None = Field(None, description="Its gateway for outgoing IPv6 only: a name.")
+    internet_gateway: InternetGateway | None = Field(None, description="Its internet gateway: a name.")
+    egress_only_internet_gateway: EgressOnlyGateway | None = Field(None, description="Its gateway for outgoing IPv6 only: a name.")
+    block_public_access: Literal["off", "block-ingress", "block-bidirectional"] = Field(
+        "off", description="VPC block public access: the mode in force."
+    )
     main_route_table: Name = Field("", description="Which of its route tables is the main one; left out: `main`.")
     subnets: dict[Name, SubnetForm] = Field(default_factory=dict, description="Subnets by name.")
     route_tables: dict[Name, Table] = Field(default_factory=dict, description="Route tables by name.")
@@ -198,8 +226,6 @@ class VpcForm(Form):
     def __post_init__(self) -> None:
         if self.cidr_block is None and not self.cidr_blocks:
             raise ValueError("`cidr_block` is missing; write one, such as 10.0.0.0/16")
-        if self.main_route_table and self.main_route_table not in self.route_tables:
-            raise ValueError(f"`main_route_table`: no route table is called {self.main_route_table}; write it under `route_tables`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +237,7 @@ class PeeringForm(Form):
     status: Literal[
         "initiating-request", "pending-acceptance", "provisioning", "active", "deleting", "deleted", "rejected", "failed", "expired"
     ] = Field("active", description="Only active carries packets.")
+    inter_region: Flag = Field(False, description="Whether the VPCs are in two Regions: smaller packets, no groups across it.")
     id: Name = Field("", description=MADE_ID)
 
 
@@ -229,6 +256,17 @@ class ExternalHostForm(Form):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FaultForm(Form):
+    """A stretch of time in which a link is worse."""
+
+    start: Latency = Field(description="Since the run began.")
+    end: Latency = Field(description="Until before this time.")
+    down: Flag = Field(False, description="Whether nothing passes.")
+    latency: Latency = Field(0, description="On top of the link's own.")
+    loss: Chance = Field(0, description="On top of the link's own.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkForm(Form):
     """Delay, rate, queue and loss between two places."""
 
@@ -237,6 +275,8 @@ class LinkForm(Form):
     rate: Rate = Field(0, description="Bits a second, with the unit; left out: no limit.")
     queue: Size = Field(0, description="What may wait for the rate, with its unit; left out: no limit.")
     loss: Chance = Field(0, description="Share of packets lost, in per cent.")
+    jitter: Latency = Field(0, description="Up to so much more delay; packets stay in order.")
+    faults: list[FaultForm] = Field(default_factory=list, description="When it is worse.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,62 +297,10 @@ class ExpectationForm(TrafficForm):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyForm(Form):
-    """Settings for what AWS does not say."""
-
-    midstream_tcp: Literal["rules_only", "pickup", "strict"] | None = Field(
-        None, alias="ct.midstream_tcp", description="TCP that is met in the middle (CT-30 to CT-33)."
-    )
-    icmp_error_related: Flag | None = Field(
-        None, alias="ct.icmp_error_related", description="Whether ICMP errors about a tracked flow pass without a rule (CT-36)."
-    )
-    tcp_default_established_s: SettingSeconds | None = Field(
-        None, alias="ct.tcp_default_established_s", description="Idle established TCP; left out: by instance type (CT-20)."
-    )
-    tcp_embryonic_s: SettingSeconds | None = Field(
-        None, alias="ct.tcp_embryonic_s", description="TCP before its handshake is done; left out: as established (CT-25)."
-    )
-    tcp_close_linger_s: SettingSeconds | None = Field(None, alias="ct.tcp_close_linger_s", description="TCP after its close (CT-26).")
-    icmp_s: SettingSeconds | None = Field(None, alias="ct.icmp_s", description="Idle ICMP (CT-24).")
-    other_s: SettingSeconds | None = Field(None, alias="ct.other_s", description="Other idle protocols (CT-8).")
-    max_entries: Count | None = Field(None, alias="ct.max_entries", description="Tracked connections of an instance (CT-40).")
-    autotrack: Edition | None = Field(None, alias="ct.autotrack", description="Edition of the list of what is always tracked (CT-16).")
-    entry_survives_acl_drop: Flag | None = Field(
-        None, alias="ct.entry_survives_acl_drop", description="Whether a connection is tracked whose packet an ACL then dropped (CT-34)."
-    )
-    frag_policy: Literal["reassemble", "first_fragment", "drop_noninitial"] | None = Field(
-        None, alias="frag.policy", description="How fragments meet rules with ports (FB-32)."
-    )
-    blackhole: Literal["drop", "fall_through"] | None = Field(
-        None, alias="route.blackhole", description="Whether a blackhole route ends the search (RT-12)."
-    )
-    ttl: Literal["spec", "per_hop"] | None = Field(None, alias="fabric.ttl", description="Where the TTL is counted down (FB-18, FB-19).")
-    router_ping: Literal["own_subnet", "none"] | None = Field(
-        None, alias="fabric.router_ping", description="Whom the router's address answers (FB-16)."
-    )
-    ref_matches_ipv6: Flag | None = Field(
-        None, alias="sg.ref_matches_ipv6", description="Whether a group as peer matches its members' IPv6 addresses (SG-24)."
-    )
-    block_port_25: Flag | None = Field(
-        None, alias="egress.block_port_25", description="Whether mail to public addresses is blocked, as in a new account (FB-34)."
-    )
-    hairpin: Flag | None = Field(
-        None, alias="igw.hairpin", description="Whether an instance reaches another's elastic IP through the internet gateway (RT-27)."
-    )
-    srcdst_after_sg: Flag | None = Field(
-        None, alias="pipeline.srcdst_after_sg", description="Whether groups come before the source/destination check (PL-4)."
-    )
-    propagation_delay_s: SettingSeconds | None = Field(
-        None, alias="sg.propagation_delay_s", description="How long an edit takes to reach the interfaces (PL-7)."
-    )
-    seed: Seed | None = Field(None, description="Of all chance: links' loss, made ports.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FileForm(Form):
     """A topology file of vpcemu: VPCs, hosts outside, links, and what must hold."""
 
-    topology: Name = Field("", description="The name of the whole.")
+    topology: str = Field("", description="The name of the whole.")
     vpcs: dict[Name, VpcForm] = Field(default_factory=dict, description="VPCs by name.")
     vpc_peering_connections: dict[Name, PeeringForm] = Field(default_factory=dict, description="Peering connections by name.")
     internet: dict[Name, ExternalHostForm] = Field(default_factory=dict, description="Hosts outside by name.")
@@ -328,25 +316,15 @@ def adapter() -> "TypeAdapter[FileForm]":
     return TypeAdapter(FileForm)
 
 
-@cache
-def settings() -> dict[str, str]:
-    """The model's fields of `Policy` by their names in a file: ``ct.midstream_tcp`` is ``midstream_tcp``."""
-    return {_spelling(field): field.name for field in fields(PolicyForm)}
-
-
 def fields_at(path: tuple[str | int, ...]) -> list[str]:
     """The names of the fields that a file may have at a path, in their order; none where names are free."""
     kind: Any = FileForm
     for step in path:
         if is_dataclass(kind):
             hints = get_type_hints(kind)
-            kind = next((hints[field.name] for field in fields(kind) if _spelling(field) == step), None)
+            kind = next((hints[field.name] for field in fields(kind) if spelling(field) == step), None)
         else:
             kind = get_args(kind)[-1] if get_args(kind) else None
         if kind is not None and type(None) in get_args(kind):
             kind = get_args(kind)[0]
-    return [_spelling(field) for field in fields(kind)] if is_dataclass(kind) else []
-
-
-def _spelling(field: Any) -> str:
-    return getattr(field.default, "alias", None) or str(field.name)
+    return [spelling(field) for field in fields(kind)] if is_dataclass(kind) else []

@@ -6,14 +6,14 @@ and `Topology.of` resolves names and checks the whole.
 """
 
 import os
-import stat
+import re
 from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
 
 from emulator.errors import TopologyError
-from emulator.model.complaints import refuse, troubles_of
+from emulator.model.complaints import few, refuse, troubles_of
 from emulator.model.declared import Declared
 from emulator.model.dump import dump
 from emulator.model.fileforms import FileForm, adapter
@@ -21,6 +21,7 @@ from emulator.model.nodes import MAX_BYTES, Document, read
 from emulator.model.topology import Topology
 from emulator.wire.atomic import written
 
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 __all__ = ["dump", "load", "loads", "save", "schema"]
 
 
@@ -56,7 +57,10 @@ def loads(text: str, name: str = "topology") -> Topology:
     declared = Declared(document, _form(document))
     refuse(document, declared.troubles)
     title = declared.title or PurePath(name).name.partition(".")[0] or "topology"
-    return Topology.of(*declared.parts, name=title, policy=declared.policy, map=declared.map)
+    try:
+        return Topology.of(*declared.parts, name=title, policy=declared.policy, map=declared.map)
+    except TopologyError as error:
+        raise TopologyError(*few(name, error.problems)) from None
 
 
 def _form(document: Document) -> FileForm:
@@ -84,8 +88,6 @@ def _text(name: str) -> str:
     """
     try:
         with open(name, "rb") as file:
-            if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
-                raise IsADirectoryError
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise TopologyError(f"{name}: there is no such file; check the name") from None
@@ -117,5 +119,30 @@ def save(topology: Topology, path: str | os.PathLike[str]) -> None:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of topology files, for editors."""
-    return {}
+    """The JSON Schema (draft 2020-12) of topology files, for editors.
+
+    Examples
+    --------
+    >>> schema()["properties"]["vpcs"]["additionalProperties"]
+    {'$ref': '#/$defs/Vpc'}
+    """
+    made = adapter().json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "vpcemu topology", **_lean(made)}
+
+
+def _lean(part: Any) -> Any:
+    """A part of pydantic's schema as an editor wants it: no nulls (no field takes one), no made-up titles, no "Form" in names."""
+    if isinstance(part, list):
+        return [_lean(one) for one in part]
+    if isinstance(part, str):
+        return re.sub("^(#/.defs/.*)Form$", r"\1", part)
+    if not isinstance(part, dict):
+        return part
+    part = {name: value for name, value in part.items() if name != "title" or not isinstance(value, str)}
+    if part.get("default", True) in _NOTHING:
+        del part["default"]
+    choices = [choice for choice in part.pop("anyOf", []) if choice != {"type": "null"}]
+    part |= choices[0] if len(choices) == 1 else {"anyOf": choices} if choices else {}
+    if "$defs" in part:
+        part["$defs"] = {name.removesuffix("Form"): value for name, value in part["$defs"].items()}
+    return {name: _lean(value) for name, value in part.items()}

@@ -6,7 +6,6 @@ instance in the file moves nobody; the first four and the last of a subnet stay 
 
 import hashlib
 from collections.abc import Iterable
-from ipaddress import ip_address
 
 from emulator.model.entities import Address
 from emulator.model.groups import Block
@@ -29,15 +28,15 @@ class FreeAddresses:
         >>> from ipaddress import ip_network
         >>> free = FreeAddresses([])
         >>> [str(free.take(ip_network("10.0.1.0/28"), name)) for name in ("web-1:eth0", "web-2:eth0", "web-1:eth0")]
-        ['10.0.1.5', '10.0.1.8', '10.0.1.6']
+        ['10.0.1.12', '10.0.1.11', '10.0.1.13']
         """
         usable = block.num_addresses - _RESERVED
         if usable <= 0 or block in self._full:
             return None
         start = int.from_bytes(hashlib.sha256(name.encode()).digest()) % usable
         for step in range(min(usable, len(self._taken) + 1)):
-            address = ip_address(int(block.network_address) + 4 + (start + step) % usable)
-            if address.version == block.version and address not in self._taken:
+            address = block.network_address + (4 + (start + step) % usable)
+            if address not in self._taken:
                 self._taken.add(address)
                 return address
         self._full.add(block)

@@ -7,6 +7,7 @@ its own VPC; the saver leaves out every id that would be made again.
 from collections import Counter
 from collections.abc import Sequence
 
+
 def made_ids(plain: Sequence[str], given: Sequence[str], homes: Sequence[str]) -> list[str]:
     """The id of each entity: the given one, else the plain one, with its VPC's where several have the same.
 

@@ -18,6 +18,7 @@ from emulator.errors import TopologyError
 MAX_BYTES = 64_000_000
 MAX_VALUES = 5_000_000
 MAX_DEPTH = 20
+_TOO_DEEP = f"nested more than {MAX_DEPTH} deep; no field of a topology goes so deep"
 MAX_DIGITS = 40  # a longer number stays text; no field takes one
 
 Path = tuple[str | int, ...]
@@ -103,6 +104,7 @@ def read(text: str, name: str) -> Document:
     >>> document.value, document.place("ports", 1)
     ({'ports': ['22:22', 15, 'yes']}, 'web.yaml:3')
     """
+    text = text.removeprefix("\ufeff")
     _check_characters(text, name)
     reader = _Reader(Document(name))
     try:
@@ -136,6 +138,11 @@ def scalar(text: str) -> Any:
     return text
 
 
+def unprintable(text: str) -> bool:
+    """Whether a text has characters that no value of a topology file may have, line breaks and tabs among them."""
+    return bool(_CONTROL.search(text)) or "\n" in text or "\t" in text or "\r" in text
+
+
 def _check_characters(text: str, name: str) -> None:
     if len(text) > MAX_BYTES:
         raise TopologyError(f"{name}: the file has more than {MAX_BYTES // 10**6} MB; split the network into several files")
@@ -152,6 +159,8 @@ def _check_characters(text: str, name: str) -> None:
 def _syntax(error: yaml.MarkedYAMLError, text: str, name: str) -> str:
     mark = error.problem_mark or error.context_mark
     number = mark.line if mark is not None else 0
+    if "nesting depth" in str(error.problem):  # libyaml reads ahead, and has a bound of its own
+        return f"{name}:{number + 1}: {_TOO_DEEP}"
     lines = text.splitlines()
     line = lines[number] if number < len(lines) else ""
     opened = f", in what line {error.context_mark.line + 1} opens" if error.context_mark and error.context_mark.line != number else ""
@@ -163,6 +172,11 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, name: str) -> str:
     elif re.search(r":\s+[^\s\"'{\[].*:\s", line):
         way_out = "put a text with a colon in quotes"
     return f"{name}:{number + 1}: this is not YAML ({error.problem}{opened}); {way_out}"
+
+
+def _line(event: Any) -> int:
+    """The line that an event starts in, from 1."""
+    return int(event.start_mark.line) + 1
 
 
 class _Frame:
@@ -199,13 +213,14 @@ class _Reader:
         elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                line = event.start_mark.line + 1
+                line = _line(event)
                 raise TopologyError(f"{self.document.name}:{line}: a second document starts here; save each topology in a file of its own")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._check(event)
         text: str = event.value
-        if _CONTROL.search(text) or "\n" in text or "\t" in text:
+        # The file's own characters are checked; escapes and empty lines bring others.
+        if (not event.implicit[0] or "\n" in text) and unprintable(text):
             self._trouble(event, "this text has a line break or another control character in it; write it on one line")
         frame = self.open[-1] if self.open else None
         if frame is not None and isinstance(frame.container, Fields) and not frame.has_key:
@@ -221,10 +236,10 @@ class _Reader:
         if isinstance(frame.container, Items):
             self._trouble(event, "an item of this list has no value; write one, or take the item out")
         elif frame.key is not None:
-            self._trouble(event, f"`{frame.key}` has no value; write one ([] is an empty list), or leave it out")
+            self._trouble(event, f"`{frame.key}` has no value; write one ([] is an empty list, {{}} an empty mapping), or leave it out")
 
     def _key(self, frame: _Frame, text: str, event: yaml.ScalarEvent) -> None:
-        frame.has_key, frame.key, frame.line = True, text, event.start_mark.line + 1
+        frame.has_key, frame.key, frame.line = True, text, _line(event)
         if text == "<<" and event.implicit[0]:
             frame.key = None
             self._trouble(event, "merge keys (<<) are not taken here; write the fields out again")
@@ -237,11 +252,10 @@ class _Reader:
         self._check(event)
         frame = self.open[-1] if self.open else None
         if frame is not None and isinstance(frame.container, Fields) and not frame.has_key:
-            line = event.start_mark.line + 1
+            line = _line(event)
             raise TopologyError(f"{self.document.name}:{line}: a list or mapping stands where a name must; write the name as text")
         if len(self.open) >= MAX_DEPTH:
-            line = event.start_mark.line + 1
-            raise TopologyError(f"{self.document.name}:{line}: nested more than {MAX_DEPTH} deep; no field of a topology goes so deep")
+            raise TopologyError(f"{self.document.name}:{_line(event)}: {_TOO_DEEP}")
         container = Fields() if isinstance(event, yaml.MappingStartEvent) else Items()
         self._put(container, event)
         self.open.append(_Frame(container))
@@ -264,7 +278,7 @@ class _Reader:
         container = frame.container
         if isinstance(container, Items):
             container.append(value)
-            container.lines.append(event.start_mark.line + 1)
+            container.lines.append(_line(event))
         elif not frame.has_key:  # an alias for a key
             frame.has_key, frame.key = True, None
         else:
@@ -278,7 +292,7 @@ class _Reader:
         for frame in self.open[:-1]:
             step = len(frame.container) - 1 if isinstance(frame.container, Items) else frame.key
             path.extend([] if step is None else [step])
-        line = event.start_mark.line + 1
+        line = _line(event)
         if self.open:
             last = self.open[-1]
             if isinstance(last.container, Items):

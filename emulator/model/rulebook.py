@@ -10,6 +10,7 @@ from functools import cache
 from ipaddress import ip_network
 
 from emulator.model import names
+from emulator.model.complaints import MOST
 from emulator.model.entities import Vpc
 from emulator.model.fileforms import FileForm, VpcForm
 from emulator.model.groups import (
@@ -48,6 +49,8 @@ class Rulebook:
 
     def peer(self, text: str, vpc: str, path: Path) -> Peer:
         """The other side that a text means, seen from a VPC; a trouble is noted if it means none or more than one."""
+        if text in self._ids:
+            return GroupPeer(text)
         home, name = self._scope(text, vpc)
         meant: dict[str, Peer] = {}
         if name == "default" or name in self._form.vpcs[home].security_groups:
@@ -74,20 +77,26 @@ class Rulebook:
         if account is not None:
             return GroupPeer(account.group(1))
         # A group that is gone leaves a stale rule behind (SG-32), so an id may lead nowhere.
-        if text in self._ids or text.startswith("sg-"):
+        if text.startswith("sg-"):
             return GroupPeer(text)
         return ListPeer(text) if text in self._list_ids or text.startswith("pl-") else None
 
     def _unknown(self, text: str, home: str, path: Path) -> Peer:
         form = self._form.vpcs[home]
-        known = [*form.security_groups, *form.prefix_lists]
+        known = [*form.security_groups, *form.prefix_lists] if len(self._troubles) < MOST else []
         if re.fullmatch(r"[0-9.]+(/[0-9]*)?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/[0-9]*)?", text):
             self._trouble(path, f"{text} is not a CIDR block; write one such as 10.0.0.0/16")
         else:
-            elsewhere = [name for name, vpc in self._form.vpcs.items() if name != home and text in (*vpc.security_groups, *vpc.prefix_lists)]
-            hint = f"; did you mean {elsewhere[0]}/{text}?" if elsewhere else names.suggestion(text, known)
+            elsewhere = [
+                name for name, vpc in self._form.vpcs.items() if name != home and text in (*vpc.security_groups, *vpc.prefix_lists)
+            ]
+            hint = f"; did you mean {elsewhere[0]}/{text}?" if elsewhere else self._hint(text, known)
             self._trouble(path, f"{text} is no CIDR block, security group or prefix list{hint}")
         return GroupPeer(text)
+
+    def _hint(self, text: str, known: list[str]) -> str:
+        """The way out of an unknown name; a file with more troubles than are shown gets no more comparing."""
+        return names.suggestion(text, known) if len(self._troubles) < MOST else "; write one of those"
 
     def destination(self, text: str, vpc: str, path: Path) -> Block | ListPeer:
         """What a route's destination means: a CIDR block or a prefix list."""
@@ -99,7 +108,7 @@ class Rulebook:
                 self._trouble(path, f"{text} is a CIDR block and a prefix list; give the list another name, or write its id")
             return cidr
         if name not in known and text not in self._list_ids and not text.startswith("pl-"):
-            self._trouble(path, f"{text} is no CIDR block and no prefix list{names.suggestion(text, known)}")
+            self._trouble(path, f"{text} is no CIDR block and no prefix list{self._hint(text, known)}")
         return ListPeer(text)
 
     def lists(self, vpc: str, form: VpcForm) -> Iterator[PrefixList]:
@@ -117,7 +126,9 @@ class Rulebook:
             description = group.description or ""
             if name == "default":
                 made = default_group()
-                ingress = ingress if group.ingress is not None else (Rule(made.ingress[0].protocol, made.ingress[0].ports, GroupPeer(name)),)
+                ingress = (
+                    ingress if group.ingress is not None else (Rule(made.ingress[0].protocol, made.ingress[0].ports, GroupPeer(name)),)
+                )
                 description = made.description if group.description is None else description
             yield SecurityGroup(name, vpc, ingress, egress, description, group.id, self._document.place(*path))
 

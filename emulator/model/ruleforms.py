@@ -2,13 +2,14 @@
 
 A form has the words of the file and the values of the model.  The descriptions are what an editor shows.
 """
+# ruff: noqa: RUF009 - a plain dataclass tells pydantic about a field by a `Field` for its default
 
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from emulator.model.fields import BlockText, Count, IcmpNumber, Name, PortsText, ProtocolText, RuleNumber, TypeText
+from emulator.model.fields import LONGEST, BlockText, Count, IcmpNumber, Name, PortsText, ProtocolText, RuleNumber, TypeText
 from emulator.model.services import ALL, ANY_PORTS, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
 
 MADE_ID = "Its id in AWS's form; made from the name where it is left out."
@@ -62,7 +63,7 @@ class IngressRuleForm(TrafficForm):
     """What a security group lets in."""
 
     source: Name = Field(description="A CIDR block, or the name of a security group or prefix list; `vpc/name` for a peer's group.")
-    description: str = Field("", max_length=255, description="Up to 255 characters; bears on nothing.")
+    description: str = Field("", max_length=LONGEST, description="Up to 255 characters; bears on nothing.")
     id: Name = Field("", description="sgr-…; made from the content where it is left out.")
 
 
@@ -71,7 +72,7 @@ class EgressRuleForm(TrafficForm):
     """What a security group lets out."""
 
     destination: Name = Field(description="A CIDR block, or the name of a security group or prefix list; `vpc/name` for a peer's group.")
-    description: str = Field("", max_length=255, description="Up to 255 characters; bears on nothing.")
+    description: str = Field("", max_length=LONGEST, description="Up to 255 characters; bears on nothing.")
     id: Name = Field("", description="sgr-…; made from the content where it is left out.")
 
 
@@ -79,7 +80,7 @@ class EgressRuleForm(TrafficForm):
 class SecurityGroupForm(Form):
     """A security group: allow rules only, stateful."""
 
-    description: str | None = Field(None, max_length=255, description="Up to 255 characters; bears on nothing.")
+    description: str | None = Field(None, max_length=LONGEST, description="Up to 255 characters; bears on nothing.")
     ingress: list[IngressRuleForm] | None = Field(None, description="What is let in; left out: nothing.")
     egress: list[EgressRuleForm] | None = Field(None, description="What is let out; left out: everything, []: nothing.")
     id: Name = Field("", description=MADE_ID)
