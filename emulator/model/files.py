@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from emulator.errors import TopologyError
-from emulator.model.complaints import few, refuse, troubles_of
-from emulator.model.declared import Declared
-from emulator.model.dump import dump
-from emulator.model.fileforms import FileForm, adapter
-from emulator.model.nodes import MAX_BYTES, Document, read
+from emulator.model.fileformat.complaints import few, refuse, troubles_of
+from emulator.model.fileformat.declared import Declared
+from emulator.model.fileformat.dump import dump
+from emulator.model.fileformat.fileforms import FileForm, adapter
+from emulator.model.fileformat.nodes import MAX_BYTES, Document, read
 from emulator.model.topology import Topology
 from emulator.wire.atomic import written
 

@@ -27,9 +27,9 @@ from emulator.model.entities import (
     Vpc,
     VpcPeeringConnection,
 )
+from emulator.model.fileformat.policyform import settings as policy_settings
 from emulator.model.files import dump, load, loads, save
 from emulator.model.groups import OPEN_ACL, GroupPeer, ListPeer, NetworkAcl, PrefixList, SecurityGroup
-from emulator.model.policyform import settings as policy_settings
 from emulator.model.services import Service
 from tests.model.texts import EVERYTHING, in_vpc, place_of, problems
 

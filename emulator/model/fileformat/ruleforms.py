@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from emulator.model.fields import LONGEST, BlockText, Count, IcmpNumber, Name, PortsText, ProtocolText, RuleNumber, TypeText
+from emulator.model.fileformat.fields import LONGEST, BlockText, Count, IcmpNumber, Name, PortsText, ProtocolText, RuleNumber, TypeText
 from emulator.model.services import ALL, ANY_PORTS, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
 
 MADE_ID = "Its id in AWS's form; made from the name where it is left out."

@@ -1,15 +1,13 @@
 """YAML text to plain values: YAML 1.2's scalars, lines, and what is refused."""
 
-import time
-
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.errors import TopologyError
-from emulator.model import nodes
-from emulator.model.nodes import MAX_DEPTH, read, scalar
+from emulator.model.fileformat import nodes
+from emulator.model.fileformat.nodes import MAX_DEPTH, read, scalar
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
@@ -68,10 +66,6 @@ def test_lines_are_those_of_the_file(loader):
     ("text", "said"),
     [
         pytest.param("a: 1\nb: 2\na: 3\n", "f:3: `a` stands here twice, first in line 1; keep one of them", id="a key twice"),
-        pytest.param("a: &x 1", "f:1: anchors such as &x are not taken here; write the thing out where it is needed", id="an anchor"),
-        pytest.param(
-            "a: &x [1]", "f:1: anchors such as &x are not taken here; write the thing out where it is needed", id="an anchored list"
-        ),
         pytest.param("a: !!str 1", "f:1: tags such as !!str are not taken here; leave it out", id="a tag"),
         pytest.param(
             "a: !!python/object/apply:os.system [ls]", "f:1: tags such as !!python/object/apply:os.system are not taken", id="code"
@@ -88,7 +82,7 @@ def test_lines_are_those_of_the_file(loader):
 )
 def test_troubles_that_leave_the_rest_readable_are_noted(loader, text, said):
     """What YAML allows and a topology does not is noted with its line and a way out."""
-    from emulator.model.complaints import told
+    from emulator.model.fileformat.complaints import told
 
     document = read(text, "f")
     assert [told(document, trouble)[: len(said)] for trouble in document.troubles] == [said]
@@ -111,6 +105,10 @@ def test_troubles_that_leave_the_rest_readable_are_noted(loader, text, said):
         pytest.param("a: [b", "f:", id="an open bracket"),
         pytest.param("a: 'b\n\n", "f:", id="an open quote"),
         pytest.param("a: b: c", "f:1: this is not YAML", id="two colons"),
+        pytest.param("a: &x 1", "f:1: anchors such as &x are not taken here; write the thing out where it is needed", id="an anchor"),
+        pytest.param(
+            "a: &x [1]", "f:1: anchors such as &x are not taken here; write the thing out where it is needed", id="an anchored list"
+        ),
         pytest.param("a: *x", "", id="an alias of nothing"),
         pytest.param("[" * 100_000, f"f:1: nested more than {MAX_DEPTH} deep", id="a nesting bomb in brackets"),
         pytest.param("{a: " * 100_000, f"f:1: nested more than {MAX_DEPTH} deep", id="a nesting bomb in braces"),
@@ -138,12 +136,12 @@ def test_the_way_out_of_ipv6_without_quotes_is_named():
 
 
 def test_aliases_cannot_multiply():
-    """Lines of anchors that would stand for a thousand million nodes cost what they are long."""
+    """Lines of anchors that would stand for a thousand million nodes are refused at the first of them."""
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
-    began = time.process_time()
-    assert len(read(bomb, "f").troubles) == 10 + 90
-    assert time.process_time() - began < 5
+    with pytest.raises(TopologyError, match="^f:1: anchors such as &a0") as caught:
+        read(bomb, "f")
+    assert len(caught.value.problems) == 1
 
 
 @given(st.text(max_size=200) | st.text(alphabet="ab:-[]{}, \n\t'\"#&*!|>?%@`~<.0", max_size=60))

@@ -17,11 +17,11 @@ from emulator.model.entities import (
     Subnet,
     Vpc,
 )
-from emulator.model.fileforms import AttachmentForm, FileForm, InterfaceForm, SubnetForm, TrackingForm, VpcForm
-from emulator.model.freeaddresses import FreeAddresses
-from emulator.model.madeids import made_ids
+from emulator.model.fileformat.fileforms import AttachmentForm, FileForm, InterfaceForm, SubnetForm, TrackingForm, VpcForm
+from emulator.model.fileformat.freeaddresses import FreeAddresses
+from emulator.model.fileformat.madeids import made_ids
+from emulator.model.fileformat.nodes import Document, Path, Trouble
 from emulator.model.names import made_id
-from emulator.model.nodes import Document, Path, Trouble
 
 
 class _Attachment(NamedTuple):

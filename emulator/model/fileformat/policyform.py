@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from emulator.model.fields import Count, Edition, Flag, Seed, SettingSeconds
-from emulator.model.ruleforms import Form
+from emulator.model.fileformat.fields import Count, Edition, Flag, Seed, SettingSeconds
+from emulator.model.fileformat.ruleforms import Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

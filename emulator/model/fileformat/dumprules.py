@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from emulator.model.fileformat.references import References
+from emulator.model.fileformat.rulebook import default_group
+from emulator.model.fileformat.yamltext import OneLine
 from emulator.model.groups import (
     ALLOW_ALL,
     ALLOW_ALL_IPV6,
@@ -18,10 +21,7 @@ from emulator.model.groups import (
     SecurityGroup,
     identify,
 )
-from emulator.model.references import References
-from emulator.model.rulebook import default_group
 from emulator.model.services import ALL, CONSOLE_TYPES, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
-from emulator.model.yamltext import OneLine
 
 WORDS = {service: word for word, service in CONSOLE_TYPES.items()}
 _SIDE = {Direction.INGRESS: "source", Direction.EGRESS: "destination"}

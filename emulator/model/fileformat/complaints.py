@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.errors import TopologyError
-from emulator.model.fields import shown
-from emulator.model.fileforms import fields_at
-from emulator.model.nodes import Document, Path, Trouble
+from emulator.model.fileformat.fields import shown
+from emulator.model.fileformat.fileforms import fields_at
+from emulator.model.fileformat.nodes import Document, Path, Trouble
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -1,7 +1,7 @@
 """The shape of a topology file: plain frozen dataclasses that pydantic fills and checks.
 
 A form has the words of the file and the values of the model; what needs more than one form (who is called what) is
-left to `emulator.model.declared`.  The descriptions are what an editor shows.
+left to `emulator.model.fileformat.declared`.  The descriptions are what an editor shows.
 """
 # ruff: noqa: RUF009 - a plain dataclass tells pydantic about a field by a `Field` for its default
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from emulator.model.fields import (
+from emulator.model.fileformat.fields import (
     AddressText,
     BlockText,
     Chance,
@@ -29,8 +29,8 @@ from emulator.model.fields import (
     UdpStreamTimeout,
     UdpTimeout,
 )
-from emulator.model.policyform import PolicyForm, spelling
-from emulator.model.ruleforms import MADE_ID, Form, NetworkAclForm, PrefixListForm, SecurityGroupForm, TrafficForm
+from emulator.model.fileformat.policyform import PolicyForm, spelling
+from emulator.model.fileformat.ruleforms import MADE_ID, Form, NetworkAclForm, PrefixListForm, SecurityGroupForm, TrafficForm
 
 
 def _named(value: Any) -> Any:

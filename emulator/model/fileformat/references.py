@@ -8,8 +8,8 @@ from emulator.model.entities import (
     NatGateway,
     NetworkInterface,
 )
+from emulator.model.fileformat.madeids import made_ids
 from emulator.model.groups import PrefixList, SecurityGroup, block
-from emulator.model.madeids import made_ids
 from emulator.model.names import LINK_ENDS, TARGETS, made_id
 
 if TYPE_CHECKING:

@@ -265,7 +265,9 @@ class _Reader:
         if self.values > MAX_VALUES:
             raise TopologyError(f"{self.document.name}: more than {MAX_VALUES:,} values; split the network into several files")
         if event.anchor is not None:
-            self._trouble(event, f"anchors such as &{event.anchor} are not taken here; write the thing out where it is needed")
+            # Nothing behind it can be trusted to be small, so this is the only trouble told.
+            text = f"anchors such as &{event.anchor} are not taken here; write the thing out where it is needed"
+            raise TopologyError(f"{self.document.name}:{_line(event)}: {text}")
         if event.tag is not None:
             self._trouble(event, f"tags such as {event.tag.replace('tag:yaml.org,2002:', '!!')} are not taken here; leave it out")
 

@@ -10,22 +10,22 @@ from hypothesis import HealthCheck, given, settings
 
 from emulator.errors import TopologyError
 from emulator.importers.capture import topology_from_capture
-from emulator.model import nodes
 from emulator.model.entities import (
     Subnet,
     Vpc,
 )
+from emulator.model.fileformat import nodes
+from emulator.model.fileformat.yamltext import text_of
 from emulator.model.files import dump, load, loads
 from emulator.model.groups import AclRule, NetworkAcl, SecurityGroup
 from emulator.model.joined import TransitGateway
 from emulator.model.services import ANY_PORTS, Service
 from emulator.model.topology import Topology
-from emulator.model.yamltext import text_of
 from tests.model.drawn import topologies
 from tests.model.texts import EVERYTHING, in_vpc
 
-TOPOLOGIES = sorted((Path(__file__).parents[2] / "topologies").glob("*.yaml"))
-CAPTURES = sorted((Path(__file__).parents[1] / "captures").glob("*.pcap*"))
+TOPOLOGIES = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))
+CAPTURES = sorted((Path(__file__).parents[2] / "captures").glob("*.pcap*"))
 
 
 def placeless(thing):

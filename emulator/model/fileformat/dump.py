@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 from emulator.errors import TopologyError
-from emulator.model.dumprules import WORDS, group_fields, network_acl_fields, prefix_list_fields, traffic
 from emulator.model.entities import (
     ConnectionTracking,
     EgressOnlyInternetGateway,
@@ -23,15 +22,16 @@ from emulator.model.entities import (
     Vpc,
     VpcPeeringConnection,
 )
-from emulator.model.fields import LONGEST
+from emulator.model.fileformat.dumprules import WORDS, group_fields, network_acl_fields, prefix_list_fields, traffic
+from emulator.model.fileformat.fields import LONGEST
+from emulator.model.fileformat.policyform import settings
+from emulator.model.fileformat.references import References
+from emulator.model.fileformat.yamltext import OneLine, text_of
 from emulator.model.groups import ListPeer, NetworkAcl, PrefixList, SecurityGroup
 from emulator.model.joined import VpnGateway
 from emulator.model.names import NOUN
-from emulator.model.policyform import settings
-from emulator.model.references import References
 from emulator.model.services import Service
 from emulator.model.topology import Topology
-from emulator.model.yamltext import OneLine, text_of
 
 _SAID = {
     Vpc,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.model.attachments import Attachments
 from emulator.model.entities import (
     Address,
     EgressOnlyInternetGateway,
@@ -19,11 +18,12 @@ from emulator.model.entities import (
     Vpc,
     VpcPeeringConnection,
 )
-from emulator.model.fileforms import FileForm, VpcForm
+from emulator.model.fileformat.attachments import Attachments
+from emulator.model.fileformat.fileforms import FileForm, VpcForm
+from emulator.model.fileformat.nodes import Document, Path, Trouble
+from emulator.model.fileformat.policyform import settings
+from emulator.model.fileformat.rulebook import Rulebook
 from emulator.model.names import suggestion
-from emulator.model.nodes import Document, Path, Trouble
-from emulator.model.policyform import settings
-from emulator.model.rulebook import Rulebook
 
 
 class Declared:

@@ -10,9 +10,11 @@ from functools import cache
 from ipaddress import ip_network
 
 from emulator.model import names
-from emulator.model.complaints import MOST
 from emulator.model.entities import Vpc
-from emulator.model.fileforms import FileForm, VpcForm
+from emulator.model.fileformat.complaints import MOST
+from emulator.model.fileformat.fileforms import FileForm, VpcForm
+from emulator.model.fileformat.nodes import Document, Path, Trouble
+from emulator.model.fileformat.ruleforms import AclEgressRuleForm, AclIngressRuleForm, EgressRuleForm, IngressRuleForm
 from emulator.model.groups import (
     OPEN_ACL,
     AclRule,
@@ -26,8 +28,6 @@ from emulator.model.groups import (
     SecurityGroup,
     block,
 )
-from emulator.model.nodes import Document, Path, Trouble
-from emulator.model.ruleforms import AclEgressRuleForm, AclIngressRuleForm, EgressRuleForm, IngressRuleForm
 
 _ACCOUNT = re.compile(r"[0-9]{12}/(sg-.+)")  # another account's group (SG-30)
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from emulator.errors import TopologyError
-from emulator.model.nodes import MAX_DIGITS, scalar, unprintable
+from emulator.model.fileformat.nodes import MAX_DIGITS, scalar, unprintable
 
 WIDTH = 140
 # Letters, digits and the few signs that mean nothing to YAML, within words too; a colon only between two of them.
