@@ -132,8 +132,8 @@ def _text(words: Words, row: Any, stage: Stage, verdict: Verdict, family: int, n
             if value:
                 return f"{rule} allows it; opens tracked connection {entry}"
             here = Direction.EGRESS if stage == Stage.GROUP_EGRESS else Direction.INGRESS
-            part = "reply" if named and named.direction != here else "part"
-            return f"{part} of tracked connection {entry}, opened by {rule if named else 'a rule that is gone since'}"
+            part = "reply in" if named and named.direction != here else "part of"
+            return f"{part} tracked connection {entry}, opened by {rule if named else 'a rule that is gone since'}"
         case Stage.ACL_EGRESS | Stage.ACL_INGRESS:
             return f"{rule} allows it"
         case Stage.ROUTE:

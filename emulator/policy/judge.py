@@ -1,6 +1,10 @@
 """The security groups' judgement of one packet at one interface: tracking first, then the union of all rules.
 
 This is the reference algorithm of CT-42, and the only one: live runs, replay, `explain` and what-if all come here.
+
+Where AWS and CT-42 are silent: ``ct.midstream_tcp`` concerns flows that would be tracked, for one that never is has no
+entry that could be missing; under ``pickup`` only a plain ACK opens an entry; a SYN on a closed flow that still
+lingers is judged as the new flow that it is.
 """
 
 from emulator.kernels import kernel
@@ -9,7 +13,6 @@ from emulator.policy.conntrack import TAG_SHIFT, Entry, Usage
 from emulator.policy.reasons import Decision, Reason, Verdict
 from emulator.policy.rules import ALL, Subject, first_match, untracked_pair
 from emulator.policy.tables import (
-    FRAGMENTS_DROP,
     INGRESS,
     MIDSTREAM_PICKUP,
     MIDSTREAM_RULES_ONLY,
@@ -44,9 +47,9 @@ def subject_of(tables: Tables, flights: Matrix, p: int, direction: int, member: 
 
 
 @kernel
-def _quoted_entry(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, flights: Matrix, p: int, eni_id: int, now: int) -> int:
-    """Row of the living entry of the flow that an ICMP error quotes, or -1 (CT-36)."""
-    key = conntrack.key_of(
+def _quoted_key(flights: Matrix, p: int, eni_id: int, icmp_type: int) -> conntrack.TrackingKey:
+    """The key of the datagram that an ICMP error quotes; of a quoted ICMP message the type is not kept, so it is given."""
+    return conntrack.key_of(
         eni_id,
         flights[p, Field.FAMILY],
         flights[p, Field.QUOTED_PROTOCOL],
@@ -56,10 +59,19 @@ def _quoted_entry(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix
         flights[p, Field.QUOTED_DESTINATION_LO],
         flights[p, Field.QUOTED_SOURCE_PORT],
         flights[p, Field.QUOTED_DESTINATION_PORT],
-        8 if flights[p, Field.FAMILY] == 4 else 128,
+        icmp_type,
         flights[p, Field.QUOTED_SOURCE_PORT],
     )
-    return conntrack.live(tables, entries, counts, usage, key, now)
+
+
+@kernel
+def _quoted_entry(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, flights: Matrix, p: int, eni_id: int, now: int) -> int:
+    """Row of the living entry of the flow that an ICMP error quotes, or -1 (CT-36); of ICMP queries, echo alone."""
+    asked = 8 if flights[p, Field.FAMILY] == 4 else 128
+    slot = conntrack.live(tables, entries, counts, usage, _quoted_key(flights, p, eni_id, asked), now)
+    if slot < 0 and flights[p, Field.QUOTED_PROTOCOL] in (ICMP, ICMPV6):
+        slot = conntrack.live(tables, entries, counts, usage, _quoted_key(flights, p, eni_id, 0 if asked == 8 else 129), now)
+    return slot
 
 
 @kernel
@@ -91,9 +103,10 @@ def judge(
     is_icmp = protocol in (ICMP, ICMPV6)
     role = conntrack.query_role(protocol, flights[p, Field.TYPE])
     key = conntrack.packet_key(flights, p, eni_id)
-    whole = flights[p, Field.FRAGMENT_OFFSET] == 0 or tables.settings.fragments != FRAGMENTS_DROP
+    # A later fragment shows no ports, so only a flow without ports is known by it.
+    whole = flights[p, Field.FRAGMENT_OFFSET] == 0 or not (is_icmp or protocol in (TCP, UDP))
     if whole and (not is_icmp or role != conntrack.QUERY_NONE):
-        slot = conntrack.live(tables, entries, counts, usage, key, now)
+        slot = conntrack.known(tables, entries, counts, usage, key, flights, p, now)
         if slot >= 0:
             tag = entries[slot, Entry.TAG]
             conntrack.refresh(tables, entries, counts, usage, slot, flights, p, key.from_a, now)
@@ -113,11 +126,10 @@ def judge(
     rule_id = tables.rules[match.rule, RuleColumn.ID]
     if not whole:
         return Decision(ACCEPT, 0, rule_id, 0)
-    if protocol == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) != SYN:
-        if tables.settings.midstream == MIDSTREAM_STRICT:
-            return Decision(DROP, _MIDSTREAM, rule_id, 0)
-        if tables.settings.midstream == MIDSTREAM_RULES_ONLY or flights[p, Field.FLAGS] & (RST | SYN) != 0:
-            return Decision(ACCEPT, 0, rule_id, 0)
+    flags = flights[p, Field.FLAGS]
+    midstream = protocol == TCP and flags & (SYN | ACK | RST | FIN) != SYN
+    if midstream and tables.settings.midstream == MIDSTREAM_RULES_ONLY:
+        return Decision(ACCEPT, 0, rule_id, 0)
     if is_icmp and role != conntrack.QUERY_REQUEST:
         return Decision(ACCEPT, 0, rule_id, 0)
     if (protocol in (TCP, UDP)) and autotrack == 0:
@@ -127,6 +139,11 @@ def judge(
             tables, eni, 1 - direction, family, protocol, flights[p, Field.SOURCE_PORT]
         ):
             return Decision(ACCEPT, 0, rule_id, 0)
+    if midstream and tables.settings.midstream == MIDSTREAM_STRICT:
+        return Decision(DROP, _MIDSTREAM, rule_id, 0)
+    # Picked up is what Linux picks up: an ACK that neither opens nor ends anything (CT-32, LX-3, LX-4).
+    if midstream and flags & (SYN | ACK | RST | FIN) != ACK:
+        return Decision(ACCEPT, 0, rule_id, 0)
     if not conntrack.has_room(tables, entries, counts, usage, eni_id, now):
         usage[eni_id, Usage.EXCEEDED] += 1
         return Decision(DROP, _EXHAUSTED, rule_id, 0)

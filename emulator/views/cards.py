@@ -1,17 +1,18 @@
 """What stands in the subnets and outside: a card for each interface, NAT gateway and host, and how large it is drawn.
 
-A subnet past ``FOLD`` instances or interfaces shows one card with their count; beside it are ``SLOTS`` empty places
-for those that take part in flows, so that nothing else moves when flows come and go.
+A subnet past ``FOLD`` instances or interfaces shows one card with their count, and beside it those that take part in
+flows, at most ``SLOTS`` of them.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from emulator.model.entities import ExternalHost, Instance, InternetGateway, NatGateway, NetworkInterface, RouteTable, Subnet, Vpc
 from emulator.model.groups import SecurityGroup
+from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
 from emulator.model.topology import Topology
 from emulator.views.shapes import Rect, Tag, Text
 from emulator.views.text import clean, cut, width
@@ -46,10 +47,11 @@ class Style(NamedTuple):
     head: float
 
 
-ROOMY = Style(60, card=158, name=9.5, line=7.6, leading=11, tag=13, aisle=68, gap=18, narrowest=236, head=1)
-COMPACT = Style(200, card=124, name=8.2, line=6.8, leading=9, tag=11, aisle=56, gap=12, narrowest=170, head=1.5)
-DENSE = Style(math.inf, card=100, name=7.6, line=6.4, leading=8.4, tag=10, aisle=50, gap=9, narrowest=170, head=2.4)
+ROOMY = Style(12, card=146, name=9.5, line=7.6, leading=11, tag=13, aisle=62, gap=16, narrowest=236, head=1)
+COMPACT = Style(40, card=112, name=8.4, line=7, leading=9.2, tag=11, aisle=50, gap=10, narrowest=180, head=1.15)
+DENSE = Style(math.inf, card=92, name=7.8, line=6.6, leading=8.6, tag=10.4, aisle=46, gap=8, narrowest=170, head=1.3)
 STYLES = (ROOMY, COMPACT, DENSE)
+IDLE = 18.0  # the height of an aisle without lanes in a large picture
 SMALLEST = 5.6  # the smallest size that a long address is shrunk to
 
 
@@ -57,7 +59,7 @@ SMALLEST = 5.6  # the smallest size that a long address is shrunk to
 class Card:
     """One card: its kind and id, the instance it belongs to, its texts and its security groups (id and text).
 
-    ``least`` is the number of lines that it is as high as, though it has fewer: places of folded subnets are all alike.
+    ``aside`` stands at the end of the first line, if there is room.
     """
 
     kind: str
@@ -66,13 +68,13 @@ class Card:
     title: str
     lines: tuple[str, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
-    least: int = 0
+    aside: str = ""
 
 
 def height(card: Card, style: Style) -> float:
     """How high a card is."""
-    tags = style.tag + 4 if card.groups or card.least else 0
-    return 6 + style.name + 3 + max(len(card.lines), card.least) * style.leading + tags + 5
+    tags = style.tag + 4 if card.groups else 0
+    return 6 + style.name + 3 + len(card.lines) * style.leading + tags + 5
 
 
 def cards_of(topology: Topology, wanted: Iterable[str]) -> dict[str, list[Card]]:
@@ -91,6 +93,13 @@ def cards_of(topology: Topology, wanted: Iterable[str]) -> dict[str, list[Card]]
     for nat in topology.all(NatGateway):
         addresses = [str(nat.private_ip), *([f"{nat.public_ip} (public)"] if nat.public_ip else [])]
         nats.setdefault(nat.subnet, []).append(Card("nat", nat.id, nat.id, nat.name, ("NAT gateway", *addresses)))
+    keepers: list[InterfaceEndpoint | NetworkLoadBalancer] = [*topology.all(InterfaceEndpoint), *topology.all(NetworkLoadBalancer)]
+    for kept in keepers:
+        noun = "interface endpoint" if isinstance(kept, InterfaceEndpoint) else "load balancer"
+        groups = tuple((group, topology.display(group)) for group in kept.security_groups)
+        for node in kept.nodes:
+            lines = (noun, str(node.private_ip), *([f"{node.public_ip} (public)"] if node.public_ip else []))
+            nats.setdefault(node.subnet, []).append(Card("nat", node.interface or kept.id, kept.id, kept.name, lines, groups))
     asked = list(dict.fromkeys(wanted))
     done: dict[str, list[Card]] = {}
     for subnet, enis in by_subnet.items():
@@ -99,10 +108,7 @@ def cards_of(topology: Topology, wanted: Iterable[str]) -> dict[str, list[Card]]
         if len(enis) > FOLD:
             here = {eni.id: eni for eni in enis}
             shown = [here[key] for key in asked if key in here][:SLOTS]
-            least = max(len(_interface(topology, eni, count).lines) for eni in enis)
-            named = [replace(_interface(topology, eni, count), least=least) for eni in shown]
-            empty = [Card("slot", "", "", "", least=least)] * (SLOTS - len(shown))
-            cards = [*cards, _folded(topology, subnet, enis), *named, *empty]
+            cards = [*cards, _folded(topology, subnet, enis), *(_interface(topology, eni, count) for eni in shown)]
         else:
             cards = [*cards, *(_interface(topology, eni, count) for eni in enis)]
         done[subnet] = cards
@@ -110,13 +116,14 @@ def cards_of(topology: Topology, wanted: Iterable[str]) -> dict[str, list[Card]]
 
 
 def _interface(topology: Topology, eni: NetworkInterface, count: Counter[str]) -> Card:
-    title = topology.display(eni.instance) if count[eni.instance] == 1 else topology.display(eni.id)
-    first = f"{eni.name}  {eni.private_ips[0]}" if eni.private_ips else eni.name
-    lines = [first, *(f"{public} (public)" for _, public in eni.public_ips), *(str(ip) for ip in eni.private_ips[1:])]
+    alone = count[eni.instance] == 1
+    title = topology.display(eni.instance) if alone else topology.display(eni.id)
+    first = [str(ip) for ip in eni.private_ips[:1]]
+    lines = [*first, *(f"{public} (public)" for _, public in eni.public_ips), *(str(ip) for ip in eni.private_ips[1:])]
     if len(lines) > 4:
         lines = [*lines[:3], f"+ {len(lines) - 3} more addresses"]
     groups = tuple((group, topology.display(group)) for group in eni.security_groups)
-    return Card("interface", eni.id, eni.instance, title, tuple(lines), groups)
+    return Card("interface", eni.id, eni.instance, title, tuple(lines), groups, eni.name if alone else "")
 
 
 def _folded(topology: Topology, subnet: str, enis: Sequence[NetworkInterface]) -> Card:
@@ -134,8 +141,10 @@ def hosts_of(topology: Topology, wanted: Iterable[str]) -> list[Card]:
     if len(hosts) <= FOLD_HOSTS:
         return [*(_host(host, 3) for host in hosts.values()), Card("host", OTHERS, "", "other addresses", ("anyone else outside",))]
     shown = [hosts[key] for key in dict.fromkeys(wanted) if key in hosts][:SLOTS]
-    empty = [Card("slot", "", "", "", ("",))] * (SLOTS - len(shown))
-    return [Card("host", OTHERS, "", f"{len(hosts)} hosts", ("and any other address",)), *(_host(host, 1) for host in shown), *empty]
+    return [
+        *(_host(host, 1) for host in shown),
+        Card("host", OTHERS, "", f"{len(hosts) - len(shown)} more hosts", ("and anyone else outside",)),
+    ]
 
 
 def _host(host: ExternalHost, most: int) -> Card:
@@ -190,6 +199,9 @@ def fill(card: Card, rect: Rect, style: Style, colour: dict[str, int]) -> tuple[
         while size > SMALLEST and width(clean(line), size) > room:
             size -= 0.2
         texts.append(Text(left, y, cut(line, room, size), size, "ink" if place == 0 and card.kind == "interface" else "quiet"))
+        # A text of its own: a name that runs from right to left must not carry the address along.
+        if place == 0 and card.aside and width(line, size) + width(clean(card.aside), size) + 8 <= room:
+            texts.append(Text(rect.right - 9, y, clean(card.aside), size, "quiet", False, "end"))
     return texts, _tags(card, Rect(left, y + 5, room, style.tag), style, colour) if card.groups else []
 
 

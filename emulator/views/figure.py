@@ -7,6 +7,7 @@ notebook, when no axis is given, so that the figure is shown there.
 import io
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -58,7 +59,7 @@ LOOK: dict[str, tuple[str, str, str | tuple[int, tuple[float, ...]], float, floa
     "fold": ("#FFF8F0", "#ED7100", (0, (2, 1.5)), 1.4, 4, 4),
     "igw": ("#FFFFFF", "#8C4FFF", "solid", 1.9, 5, 9),
     "eigw": ("#FFFFFF", "#8C4FFF", (0, (5, 1.5)), 1.9, 5, 9),
-    "pcx": ("#FFFFFF", "#8C4FFF", "solid", 1.9, 5, 9),
+    **dict.fromkeys(("pcx", "tgw", "vgw", "vpce"), ("#FFFFFF", "#8C4FFF", "solid", 1.9, 5, 9)),
 }
 TAGS = ("#1B6CA8", "#7A3E9D", "#9C4A12", "#0B6E69", "#8C2D5B", "#55601C", "#4A50B5", "#6B4E3D")
 NO_TAG = "#6B7480"
@@ -76,16 +77,20 @@ def draw(scene_or_topology: Scene | Topology, flows: Iterable[FlowLine] = (), ax
     --------
     >>> axis = draw(Topology("empty", {}))
     >>> axis.get_figure().get_size_inches().round(1).tolist()
-    [7.8, 2.9]
+    [5.8, 2.3]
     """
     scene = scene_or_topology if isinstance(scene_or_topology, Scene) else layout(scene_or_topology, flows, title)
     if ax is None:
         ax = _figure(scene, shown=_in_notebook()).add_axes((0, 0, 1, 1))
+    return _drawn(scene, ax)
+
+
+def _drawn(scene: Scene, ax: "Axes", every_glyph: bool = False) -> "Axes":
     ax.set_xlim(0, scene.width)
     ax.set_ylim(scene.height, 0)
     ax.set_aspect("equal")
     ax.set_axis_off()
-    _Pen(ax, _scale(ax, scene)).scene(scene)
+    _Pen(ax, _scale(ax, scene), every_glyph).scene(scene)
     return ax
 
 
@@ -118,8 +123,14 @@ def _bytes(scene: Scene, kind: str) -> bytes:
 
     file = io.BytesIO()
     dpi = min(DPI, MOST_PIXELS * 72 / max(scene.width, scene.height))
-    with mpl.rc_context({"svg.hashsalt": "vpcemu", "svg.fonttype": "path", "pdf.fonttype": 42, "pdf.compression": 6}):
-        draw(scene, ax=_figure(scene).add_axes((0, 0, 1, 1))).figure.savefig(file, format=kind, dpi=dpi, metadata=FORMATS[kind])
+    settings: Any = {"svg.hashsalt": "vpcemu", "svg.fonttype": "none", "pdf.fonttype": 42, "pdf.compression": 6}
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
+        warnings.filterwarnings("ignore", "Glyph ", UserWarning)  # an SVG's texts are drawn with the reader's fonts
+        figure = _figure(scene)
+        _drawn(scene, figure.add_axes((0, 0, 1, 1)), every_glyph=kind == "svg")
+        figure.savefig(file, format=kind, dpi=dpi, metadata=FORMATS[kind])
     return file.getvalue()
 
 
@@ -156,14 +167,18 @@ def _font(bold: bool) -> tuple[Any, frozenset[int]]:
     from matplotlib.font_manager import FontProperties, get_font
 
     path = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
-    return FontProperties(fname=path), frozenset(get_font(str(path)).get_charmap())  # type: ignore[no-untyped-call]
+    font = FontProperties(family=["DejaVu Sans", "Verdana", "sans-serif"], weight="bold" if bold else "normal", fname=path)
+    return font, frozenset(get_font(str(path)).get_charmap())
 
 
 class _Pen:
-    """Draws the parts of a scene on one axis; lines and letters are scaled, places are the axis's data."""
+    """Draws the parts of a scene on one axis; lines and letters are scaled, places are the axis's data.
 
-    def __init__(self, ax: "Axes", scale: float) -> None:
-        self.ax, self.scale = ax, scale
+    ``every_glyph`` keeps characters that the font lacks, for a reader who may have them.
+    """
+
+    def __init__(self, ax: "Axes", scale: float, every_glyph: bool) -> None:
+        self.ax, self.scale, self.every_glyph = ax, scale, every_glyph
 
     def scene(self, scene: Scene) -> None:
         """Everything, from the ground up."""
@@ -217,7 +232,9 @@ class _Pen:
     def text(self, text: Text, layer: float) -> None:
         """A text as it is: nothing in it is a command, and what the font lacks is replaced."""
         font, known = _font(text.bold)
-        harmless = "".join(character if ord(character) in known else "\ufffd" for character in text.text)
+        harmless = text.text
+        if not self.every_glyph:
+            harmless = "".join(character if ord(character) in known else "\ufffd" for character in harmless)
         font = font.copy()
         font.set_size(text.size * self.scale)
         align = {"start": "left", "middle": "center", "end": "right"}[text.anchor]

@@ -1,9 +1,15 @@
 """The flows of a replay as lines of a picture."""
 
+import re
 from collections.abc import Iterable
 
 from emulator.observe.flows import Flow
+from emulator.observe.words import Why
 from emulator.views.scene import FlowLine
+
+# What a callout has said already: the packet, its other end, and the rules that came near.
+_SAID = re.compile(r" (denies|allows) \S+ (?:from|to) [0-9a-f.:]+")
+_WHERE = re.compile(r": [0-9a-f.:]+$")
 
 
 def flow_lines(flows: Iterable[Flow]) -> list[FlowLine]:
@@ -22,7 +28,16 @@ def _line(flow: Flow) -> FlowLine:
         flow.packets,
         flow.dropped,
         why.at_id if why else "",
-        why.text if why else "",
+        _short(why) if why else "",
         why.code if why else "",
-        bool(why) and why.stage in ("E0", "E2", "E3"),
+        why is not None and why.stage in ("E0", "E2", "E3"),
+        flow.source.ip,
+        flow.destination.ip,
     )
+
+
+def _short(why: Why) -> str:
+    """The reason without what stands beside it anyway; groups are named by the picture itself."""
+    if why.code in ("ENI_SG_RULES_MISMATCH", "SG_HAS_NO_RULES"):
+        return ""
+    return _WHERE.sub("", _SAID.sub(r" \1 it", why.text.partition("; ")[0]))

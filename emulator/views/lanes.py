@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from emulator.model.entities import NatGateway
 from emulator.model.topology import Topology
-from emulator.views.boxes import Plan
+from emulator.views.boxes import Aisle, Plan
 from emulator.views.channels import Run, places, spread
 from emulator.views.paths import End, Journey, journey
 from emulator.views.shapes import FlowLine, Lane, Mark, Point
@@ -95,7 +95,7 @@ class _Router:
         return 1, 0, 0
 
     def _aisles(self) -> None:
-        grouped: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+        grouped: dict[Aisle, list[Run]] = defaultdict(list)
         for number, way in enumerate(self.journeys):
             for place, leg in enumerate(way.legs):
                 kind, owner = self._channel(leg)
@@ -118,7 +118,7 @@ class _Router:
                     self.run[touch] = Run(aisle, low, x, ups)
                     grouped[aisle].append(self.run[touch])
         for aisle, runs in grouped.items():
-            low, high = self.plan.aisles[aisle]  # type: ignore[index]
+            low, high = self.plan.aisles[aisle]
             step = spread(sorted(runs, key=lambda run: run.high), low + 17, high - 6, centred=False)
             self.room[aisle] = step
             self.steps.append(step)

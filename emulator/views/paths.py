@@ -22,6 +22,7 @@ from emulator.model.entities import (
 from emulator.model.groups import ListPeer, NetworkAcl, PrefixList
 from emulator.model.topology import Topology
 from emulator.views.boxes import Plan
+from emulator.views.gates import between, towards
 from emulator.views.shapes import FlowLine
 
 
@@ -63,9 +64,8 @@ def _stops(topology: Topology, plan: Plan, flow: FlowLine) -> list[End]:
         first, last = plan.cells[source.key].vpc, plan.cells[destination.key].vpc
         if first == last:
             return [source, destination]
-        for peering in topology.all(VpcPeeringConnection):
-            if {peering.requester, peering.accepter} == {first, last}:
-                return [source, End("gate", peering.id, first), End("gate", peering.id, last), destination]
+        if joint := between(topology, first, last):
+            return [source, End("gate", joint, first), End("gate", joint, last), destination]
         return [source, *_outward(topology, plan, flow, source), *_inward(topology, plan, flow, destination), destination]
     if source.kind == "cell":
         return [source, *_outward(topology, plan, flow, source), destination]
@@ -86,6 +86,8 @@ def _end(topology: Topology, plan: Plan, key: str) -> End:
 def _outward(topology: Topology, plan: Plan, flow: FlowLine, source: End) -> list[End]:
     """NAT gateway and gateway on the way out of a VPC; the router alone where no route leads out."""
     cell = plan.cells[source.key]
+    if joint := towards(topology, cell.vpc, flow.destination):
+        return [End("gate", joint, cell.vpc)]
     versions = _versions(topology, flow)
     target = _target(topology, cell.subnet, versions)
     done: list[End] = []
@@ -103,6 +105,8 @@ def _outward(topology: Topology, plan: Plan, flow: FlowLine, source: End) -> lis
 
 def _inward(topology: Topology, plan: Plan, flow: FlowLine, destination: End) -> list[End]:
     vpc = plan.cells[destination.key].vpc
+    if joint := towards(topology, vpc, flow.source):
+        return [End("gate", joint, vpc)]
     if (flow.died_at, vpc) in plan.gates:
         return [End("gate", flow.died_at, vpc)]
     return _gateway(topology, vpc, _versions(topology, flow)) or [End("void", vpc)]
@@ -168,9 +172,11 @@ def _death(topology: Topology, plan: Plan, flow: FlowLine, stops: list[End]) -> 
             return End("stub", cell)
         if cell in [stop.key for stop in stops]:
             return End("cell", cell)
-    for stop in stops:
+    for stop in stops[1:]:
         if stop.key == flow.died_at and stop.kind in ("gate", "host"):
             return stop
+    if first.kind == "host" and first.key == flow.died_at:  # on the link to the next place
+        return stops[1]
     if isinstance(entity, NetworkAcl):
         subnets = [plan.cells[end.key].subnet for end in (last, first) if end.kind == "cell"]
         guarded = [key for key in subnets if topology.get(key, Subnet).network_acl == entity.id]

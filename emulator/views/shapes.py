@@ -13,12 +13,14 @@ class FlowLine:
     Parameters
     ----------
     source, destination : ids of an interface or a host outside; anything else is the Internet.
-    label : ``tcp/22``.
+    label : ``tcp/22``; of a bundle ``tcp/22, 80 · udp/53``.
     verdict : ``accept``, ``drop`` (nothing passed) or ``partial``.
     packets, dropped : how many there were, how many of them were lost.
     died_at : id of the interface, gateway, subnet (its network ACL) or route table where packets were dropped.
-    reason, code : ``no ingress rule in web``, ``ENI_SG_RULES_MISMATCH``.
+    reason, code : ``no ingress rule in web``, ``ENI_SG_RULES_MISMATCH``; an empty reason of a group's code is worded here.
     egress : dropped on the way out of that interface.
+    source_ip, destination_ip : as text, empty if not known or more than one.
+    flows : how many conversations it stands for.
     """
 
     source: str
@@ -31,6 +33,9 @@ class FlowLine:
     reason: str = ""
     code: str = ""
     egress: bool = False
+    source_ip: str = ""
+    destination_ip: str = ""
+    flows: int = 1
 
 
 class Rect(NamedTuple):
@@ -79,8 +84,8 @@ class Box:
 
     Parameters
     ----------
-    kind : internet, host, vpc, zone, router, public, private, isolated (subnets), instance, interface, nat, fold,
-        igw, eigw, pcx.
+    kind : internet, host, vpc, zone, router, public, private, isolated (subnets), instance, interface, fold, nat (and
+        what else AWS keeps in a subnet), and those of `gates.KINDS`.
     id : of the entity.
     parent : id of the box it stands in; empty for those on the canvas and for gateways on a VPC's edge.
     """
@@ -164,7 +169,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture laid out, ready to be drawn; the boxes are the same whatever flows there are."""
+    """A picture laid out, ready to be drawn; boxes stand where they stand, whatever becomes of the flows."""
 
     width: float
     height: float

@@ -71,7 +71,8 @@ def cut(text: str, room: float, size: float, bold: bool = False) -> str:
 
 def wrap(text: str, room: float, size: float, lines: int) -> list[str]:
     """The text on at most so many lines, broken at spaces, the last one cut if it is too long."""
-    words, done = clean(text).split(" "), []
+    words = clean(text).split(" ")
+    done: list[str] = []
     while words and len(done) < lines - 1:
         line = words.pop(0)
         while words and width(f"{line} {words[0]}", size) <= room:

@@ -170,7 +170,9 @@ def test_sg6_which_side_a_rule_looks_at(ingress, egress, packet, passes):
     if passes:
         talk.accepted()
     else:
-        talk.dropped("I2(db)" if ingress and packet.dst == DB else "E3(db)", NO_RULE if (egress if packet.src == DB else ingress) else NO_RULES)
+        talk.dropped(
+            "I2(db)" if ingress and packet.dst == DB else "E3(db)", NO_RULE if (egress if packet.src == DB else ingress) else NO_RULES
+        )
 
 
 def test_sg9_groups_filter_inside_a_subnet_at_both_ends():
@@ -315,7 +317,9 @@ def test_sg28_descriptions_bear_on_nothing():
 
 def test_sg24_a_reference_imports_no_rules_of_the_group():
     """It stands for the members' addresses, not for what the group itself admits (SG-24)."""
-    talk = Dialogue(base(group("clients", [("tcp/22", "0.0.0.0/0")]), group("srv", [("tcp/80", GroupPeer("clients"))]), app1="clients", db="srv"))
+    talk = Dialogue(
+        base(group("clients", [("tcp/22", "0.0.0.0/0")]), group("srv", [("tcp/80", GroupPeer("clients"))]), app1="clients", db="srv")
+    )
     talk.send(tcp(APP1, DB, "40000>80")).accepted(by="srv ingress 1")
     talk.send(tcp(APP1, DB, "40000>22")).dropped("I2(db)")
     talk.send(tcp(EXT, WEB_PUBLIC, "40000>22")).dropped("I2(web)")
@@ -323,7 +327,9 @@ def test_sg24_a_reference_imports_no_rules_of_the_group():
 
 def test_sg24_a_member_is_known_by_each_of_its_groups_and_addresses():
     """Any group of the interface will do, and any of its private addresses (SG-24)."""
-    talk = Dialogue(base(group("clients"), group("srv", [("tcp/80", GroupPeer("clients"))]), app1=("lab", "default", "clients"), app2="srv"))
+    talk = Dialogue(
+        base(group("clients"), group("srv", [("tcp/80", GroupPeer("clients"))]), app1=("lab", "default", "clients"), app2="srv")
+    )
     talk.send(tcp(APP1, APP2, "40000>80")).accepted(by="srv ingress 1")
     talk.send(tcp(APP1_V6, APP2_V6, "40000>80")).accepted(by="srv ingress 1")
 

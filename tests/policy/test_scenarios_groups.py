@@ -9,8 +9,25 @@ from emulator.errors import ApiError
 from emulator.model import edits
 from emulator.model.entities import VpcPeeringConnection
 from emulator.model.groups import Direction, GroupPeer, ListPeer, Rule
-from tests.base import ALL_OUT, APP1, APP2, B1, DB, EXT, EXT2, EXT_V6, WEB, WEB2, WEB2_PUBLIC, WEB_PUBLIC, WEB_V6
-from tests.base import PrefixList, base, group, route
+from tests.base import (
+    ALL_OUT,
+    APP1,
+    APP2,
+    B1,
+    DB,
+    EXT,
+    EXT2,
+    EXT_V6,
+    WEB,
+    WEB2,
+    WEB2_PUBLIC,
+    WEB_PUBLIC,
+    WEB_V6,
+    PrefixList,
+    base,
+    group,
+    route,
+)
 from tests.dialogue import NO_RULES, Dialogue, icmp, other, tcp, udp
 
 IN = Direction.INGRESS
@@ -109,7 +126,10 @@ def test_s7_group_reference_through_an_appliance():
 
 
 def test_s8_peer_reference_then_stale():
-    """A rule names a group of a peered VPC; when the peering goes it is stale, with a new one it works again (SG-30, SG-32 to SG-34, RT-10, RT-12)."""
+    """A rule names a group of a peered VPC; without the peering it is stale, with a new one it works again.
+
+    Facts SG-30, SG-32 to SG-34, RT-10, RT-12.
+    """
     groups = group("app", [("tcp/443", GroupPeer("vpc-b/sg-b"))]), group("sg-b", vpc="vpc-b")
     talk = Dialogue(base(*groups, app1="app", b1="sg-b"))
     talk.send(tcp(B1, APP1, "40000>443", "S")).accepted(by="app ingress 1")

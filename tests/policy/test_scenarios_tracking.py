@@ -29,7 +29,10 @@ DOCUMENTED = [("tcp/22", f"{EXT}/32"), ("tcp/80", "0.0.0.0/0"), ("tcp/80", "::/0
 
 
 def test_s14_the_documented_table():
-    """tcp/22 and ICMP are tracked, tcp/80 open to all is not; without the IPv4 rule out all of IPv4 is tracked (CT-3, CT-9, CT-11, CT-15)."""
+    """tcp/22 and ICMP are tracked, tcp/80 open to all is not; without the IPv4 rule out all of IPv4 is.
+
+    Facts CT-3, CT-9, CT-11, CT-15.
+    """
     talk = Dialogue(base(group("docs", DOCUMENTED, [ALL_OUT, ALL_OUT_V6]), web="docs"))
     shake(talk, "50000>22")
     shake(talk, "50001>80")
@@ -108,7 +111,7 @@ def _idle(instance_type="m8g.large", **tracking):
 
 
 def test_s19_tcp_idle():
-    """An established flow idles out after 350 s on Nitro v6, after what its interface says, else after five days (CT-20, CT-27, CT-30, CT-31)."""
+    """An idle flow ends after 350 s on Nitro v6, its interface's own time, or five days (CT-20, CT-27, CT-30, CT-31)."""
     data = tcp(EXT, WEB_PUBLIC, "443>40000", "PA")
     run_a = _idle().at(340).send(data).accepted(tracked=True)
     run_a.at(680).send(data).accepted(tracked=True)

@@ -139,7 +139,7 @@ def test_aliases_cannot_multiply():
     """Lines of anchors that would stand for a thousand million nodes are refused at the first of them."""
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
-    with pytest.raises(TopologyError, match="^f:1: anchors such as &a0") as caught:
+    with pytest.raises(TopologyError, match=r"^f:1: anchors such as &a0") as caught:
         read(bomb, "f")
     assert len(caught.value.problems) == 1
 
