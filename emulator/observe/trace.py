@@ -29,6 +29,7 @@ CHECKS = {
     Stage.DESTINATION_CHECK: "destination check",
     Stage.FORWARDED: "forward",
     Stage.DELIVERED: "deliver",
+    Stage.PATH_MTU: "path MTU",
 }
 
 
@@ -142,8 +143,14 @@ def _text(words: Words, row: Any, stage: Stage, verdict: Verdict, family: int, n
         case Stage.DIRECT:
             return f"straight to {words.place(value)}"
         case Stage.GATEWAY:
-            changed = {1: "source becomes", 2: "destination becomes"}.get(value)
-            return f"{changed} {address(family, int(row[Column.HI]), int(row[Column.LO]))}" if changed else "passes unchanged"
+            changed = {1: "source becomes", 2: "destination becomes"}.get(value & 0xFF)
+            if not changed:
+                route = words.ids.name(int(row[Column.RULE])).partition(" ")[2]
+                return f"passes by route {route}" if route else "passes unchanged"
+            port = f" port {value >> 8}" if value >> 8 else ""
+            return f"{changed} {address(family, int(row[Column.HI]), int(row[Column.LO]))}{port}"
+        case Stage.PATH_MTU:
+            return f"cut into pieces of at most {value} bytes"
         case Stage.LINK:
             return f"arrives {format_time(value)} later"
         case Stage.EXEMPT:
