@@ -28,16 +28,17 @@ def groups_decide(
         if slot == fragments.UNKNOWN:
             return Decision(DROP, _FRAGMENT, 0, 0)
         packed = state.fragments[slot, Fragment.DECISION]
-        flights[p, Flight.TRACKED] = packed >> 24
+        entry = packed >> fragments.ENTRY_SHIFT
+        flights[p, Flight.TRACKED] = 1 if entry != 0 else 0
         flights[p, Flight.RULE] = state.fragments[slot, Fragment.RULE]
-        return Decision(packed & 0xFF, (packed >> 8) & 0xFFFF, flights[p, Flight.RULE], 0)
+        return Decision(packed & 0xFF, (packed >> 8) & 0xFFFF, flights[p, Flight.RULE], entry)
     decision = judge(
         tables, state.entries, state.counts, state.usage, flights, p, eni_id, direction, member, lost, flights[p, Flight.AUTOTRACK], now
     )
     flights[p, Flight.TRACKED] = 1 if decision.entry != 0 else 0
     flights[p, Flight.RULE] = decision.rule
     if flights[p, Field.MORE_FRAGMENTS] != 0:
-        fragments.remember(tables, state, p, eni_id, direction, decision.verdict, decision.reason, decision.rule, now)
+        fragments.remember(tables, state, p, eni_id, direction, decision, now)
     return decision
 
 
@@ -64,9 +65,10 @@ def acl_decides(tables: Tables, state: State, p: int, subnet: int, direction: in
         rule_id = tables.rules[rule, RuleColumn.ID]
         if tables.rules[rule, RuleColumn.ALLOW] != 0:
             verdict, reason = ACCEPT, 0
+    decision = Decision(verdict, reason, rule_id, 0)
     if flights[p, Field.MORE_FRAGMENTS] != 0:
-        fragments.remember(tables, state, p, subnet_id, direction, verdict, reason, rule_id, now)
-    return Decision(verdict, reason, rule_id, 0)
+        fragments.remember(tables, state, p, subnet_id, direction, decision, now)
+    return decision
 
 
 @kernel

@@ -11,6 +11,7 @@ the semantics chose.  At most `MAX_HELD` fragments wait at a time; what comes on
 from emulator.datapath import queue
 from emulator.datapath.state import Count, Event, Flight, Fragment, State
 from emulator.kernels import kernel
+from emulator.policy.reasons import Decision
 from emulator.policy.tables import FRAGMENTS_DROP, FRAGMENTS_REASSEMBLE, PlaceKind, Tables, kind_of
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Field
@@ -18,6 +19,7 @@ from emulator.wire.headers import Field
 LIFETIME_NS = 30 * 10**9
 MAX_HELD = 4096
 UNKNOWN, HOLD = -1, -2
+ENTRY_SHIFT = 24  # of the entry's id in DECISION, above verdict and reason
 _NAT = int(PlaceKind.NAT_GATEWAY)
 
 
@@ -69,8 +71,8 @@ def hold(state: State, p: int, kind: int, place: int, now: int) -> None:
 
 
 @kernel
-def remember(tables: Tables, state: State, p: int, place: int, direction: int, verdict: int, reason: int, rule: int, now: int) -> None:
-    """Keep a first fragment's verdict at a filter, and wake the fragments that wait for it."""
+def remember(tables: Tables, state: State, p: int, place: int, direction: int, decision: Decision, now: int) -> None:
+    """Keep the decision on a first fragment at a filter, and wake the fragments that wait for it."""
     flights, table = state.flights, state.fragments
     if tables.settings.fragments == FRAGMENTS_DROP and kind_of(tables, place) != _NAT:
         return
@@ -85,8 +87,8 @@ def remember(tables: Tables, state: State, p: int, place: int, direction: int, v
         table[slot, Fragment.DESTINATION_HI] = flights[p, Field.DESTINATION_HI]
         table[slot, Fragment.DESTINATION_LO] = flights[p, Field.DESTINATION_LO]
         table[slot, Fragment.ID] = flights[p, Field.FRAGMENT_ID]
-    table[slot, Fragment.DECISION] = verdict | (reason << 8) | (flights[p, Flight.TRACKED] << 24)
-    table[slot, Fragment.RULE] = rule
+    table[slot, Fragment.DECISION] = decision.verdict | (decision.reason << 8) | (decision.entry << ENTRY_SHIFT)
+    table[slot, Fragment.RULE] = decision.rule
     table[slot, Fragment.EXPIRES_NS] = now + LIFETIME_NS
     if state.counts[Count.HELD, 0] == 0:
         return

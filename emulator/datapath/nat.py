@@ -21,7 +21,7 @@ from emulator.datapath.state import Count, Flight, Fragment, State
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
 from emulator.kernels import kernel
 from emulator.policy import conntrack
-from emulator.policy.reasons import Reason, Stage
+from emulator.policy.reasons import Decision, Reason, Stage
 from emulator.policy.tables import INGRESS, AddressPair, GatewayColumn, Tables, row_of
 from emulator.wire.hashing import mix
 from emulator.wire.headers import ACK, ICMP, RST, SYN, TCP, UDP, Field, is_icmp_error
@@ -161,7 +161,7 @@ def _remember(tables: Tables, state: State, p: int, nat: int, way: int, source: 
     new_source, new_destination = flights[p, Field.SOURCE_LO], flights[p, Field.DESTINATION_LO]
     flights[p, Field.SOURCE_LO], flights[p, Field.DESTINATION_LO] = source, destination
     became = (new_source if way == FORWARD else new_destination) & 0xFFFFFFFF
-    fragments.remember(tables, state, p, nat, way, ACCEPT, 0, became, now)
+    fragments.remember(tables, state, p, nat, way, Decision(ACCEPT, 0, became, 0), now)
     flights[p, Field.SOURCE_LO], flights[p, Field.DESTINATION_LO] = new_source, new_destination
 
 

@@ -75,6 +75,7 @@ class Trace:
     steps : everything that was done, in order
     why : None if it was delivered
     tracked : whether a tracking entry stood for it at the last interface that judged it
+    made : what became of the packets that the network made because of it: ICMP errors, resets, pieces
     """
 
     sent: Packet
@@ -85,6 +86,7 @@ class Trace:
     tracked: bool = False
     rule: NamedRule | None = None
     at: str = field(default="")
+    made: tuple["Trace", ...] = ()
 
     @property
     def accepted(self) -> bool:
