@@ -8,9 +8,10 @@ import sys
 
 import numpy as np
 
-from emulator.datapath import causes
+from emulator.datapath import causes, translations
 from emulator.datapath.loop import Exit, advance
-from emulator.datapath.state import Count, Event, EventKind, Flight, Flow, Fragment, LinkState, Outcome, State, Step, new_state
+from emulator.datapath.state import Count, Event, EventKind, Flight, Flow, Fragment, LinkState, Outcome, State, Step, Translation, new_state
+from emulator.datapath.translations import Ends
 from emulator.kernels import available, compiled, is_cached
 from emulator.model.topology import Topology
 from emulator.policy import conntrack
@@ -178,18 +179,38 @@ class Engine:
         elif code == Exit.QUEUE:
             self.state = state._replace(queue=_doubled(state.queue))
         elif code == Exit.FLIGHTS:
-            rows = len(state.flights)
+            rows, left = len(state.flights), int(state.counts[Count.FREE, 0])
             free = _doubled(state.free)
-            free[:rows, 0] = np.arange(rows, 2 * rows)
-            state.counts[Count.FREE, 0] = rows
+            free[left : left + rows, 0] = np.arange(rows, 2 * rows)
+            state.counts[Count.FREE, 0] = left + rows
             self.state = state._replace(flights=_doubled(state.flights), free=free)
         elif code == Exit.JOURNAL:
             self.state = state._replace(journal=_doubled(state.journal))
         elif code == Exit.FLOWS:
             flows = _doubled(state.flows)
             self.state = state._replace(flows=flows, flow_index=reindexed_flows(flows, int(state.counts[Count.FLOWS, 0])))
+        elif code == Exit.BIRTHS:
+            self.state = state._replace(births=_doubled(state.births), born_outcomes=_doubled(state.born_outcomes))
+        elif code == Exit.TRANSLATIONS:
+            self._clear_translations()
         else:
             self._clear_fragments()
+
+    def _clear_translations(self) -> None:
+        """Drop the flows whose time is up, and make the table larger if half of it is still in use."""
+        old = self.state.translations[: int(self.state.counts[Count.TRANSLATIONS, 0])]
+        live = old[old[:, Translation.EXPIRES_NS] > self.now_ns]
+        size = len(self.state.translations) * (2 if 2 * len(live) >= len(self.state.translations) else 1)
+        table, index = np.zeros((size, len(Translation)), dtype=np.int64), np.zeros((4 * size, 1), dtype=np.int64)
+        table[: len(live)] = live
+        for row, flow in enumerate(live.tolist()):
+            seen = Ends(*flow[Translation.IN_SOURCE_LO : Translation.OUT_SOURCE_LO])
+            sent = Ends(*flow[Translation.OUT_SOURCE_LO : Translation.STATE])
+            protocol = flow[Translation.PROTOCOL]
+            translations.enter(index, row, flow[Translation.PLACE], protocol, seen, translations.FORWARD)
+            translations.enter(index, row, flow[Translation.BACK], protocol, translations.answer_of(sent), translations.BACKWARD)
+        self.state.counts[Count.TRANSLATIONS, 0] = len(live)
+        self.state = self.state._replace(translations=table, translation_index=index)
 
     def _clear_fragments(self) -> None:
         old = self.state.fragments

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.datapath.state import Count, Outcome
+from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome
 from emulator.datapath.state import Step as Column
 from emulator.engine import FOREVER, Engine
 from emulator.errors import UsageError
@@ -13,16 +13,15 @@ from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service, parse_service
 from emulator.model.topology import INTERNET, Topology
+from emulator.observe.born import as_delivered, born_packet, born_since, outcome_of
 from emulator.observe.entries import TrackingEntry, entries_of
 from emulator.observe.explain import Explanation
 from emulator.observe.strangers import named_blocks
 from emulator.observe.trace import Trace, steps_of
 from emulator.observe.words import Words
 from emulator.policy.reasons import Stage, Verdict
-from emulator.wire.addresses import address
 from emulator.wire.headers import Field
 from emulator.wire.packet import Packet
-from emulator.wire.rewrite import rewritten
 
 if TYPE_CHECKING:
     from emulator.replay import Replay
@@ -113,11 +112,26 @@ class Network:
         given = Packet.of(packet)
         place = self._sender(given, source)
         engine = self.engine
-        first_step = int(engine.state.counts[Count.STEPS, 0])
+        first_step, first_born = int(engine.state.counts[Count.STEPS, 0]), int(engine.state.counts[Count.BORN, 0])
         number = engine.inject(given.header, place, self.now_ns if at_ns is None else at_ns)
         while not engine.state.outcomes[number, Outcome.VERDICT] and engine.next_time_ns() is not None:
             engine.advance(FOREVER, 1)
-        return self._trace(given, number, first_step)
+        made = born_since(engine.state, first_born)
+        while any(not outcome_of(engine.state, one)[Outcome.VERDICT] for one in made) and engine.next_time_ns() is not None:
+            engine.advance(FOREVER, 1)
+            made = born_since(engine.state, first_born)
+        packets = {number: given}
+        traces: dict[int, list[Trace]] = {}
+        for one in made:  # a packet is made after the one that caused it
+            parent = int(engine.state.births[one - FIRST_BORN, Birth.PARENT])
+            if parent in packets:
+                packets[one] = born_packet(engine.state, one, packets[parent])
+        for one in reversed(made):
+            if one in packets:
+                parent = int(engine.state.births[one - FIRST_BORN, Birth.PARENT])
+                trace = self._trace(packets[one], one, first_step, tuple(reversed(traces.get(one, []))))
+                traces.setdefault(parent, []).append(trace)
+        return self._trace(given, number, first_step, tuple(reversed(traces.get(number, []))))
 
     def _sender(self, packet: Packet, source: str | None) -> int:
         ids = self.engine.ids
@@ -129,9 +143,9 @@ class Network:
             raise UsageError(f"{packet.five_tuple.source} belongs to {', '.join(inside)}; say source=")
         return ids.of((inside or owners or [INTERNET])[0])
 
-    def _trace(self, sent: Packet, number: int, first_step: int) -> Trace:
+    def _trace(self, sent: Packet, number: int, first_step: int, made: tuple[Trace, ...]) -> Trace:
         state = self.engine.state
-        outcome = state.outcomes[number]
+        outcome = outcome_of(state, number)
         journal = state.journal[first_step : int(state.counts[Count.STEPS, 0])]
         rows = journal[journal[:, Column.PACKET] == number]
         why = self.words.why(sent.header, outcome)
@@ -139,7 +153,8 @@ class Network:
         delivered = Packet.parse(as_delivered(sent, outcome), sent.link_type) if verdict == Verdict.ACCEPT else None
         steps = tuple(steps_of(self.words, rows, int(sent.header[Field.FAMILY]), why))
         at = self.engine.ids.name(int(outcome[Outcome.PLACE]))
-        return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), self.words.rule(outcome[Outcome.RULE]), at)
+        rule = self.words.rule(outcome[Outcome.RULE])
+        return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), rule, at, made)
 
     def place(self, text: str) -> Place:
         """What a question's SOURCE or DESTINATION means: a name, an id, ``instance:interface``, an address, ``internet``.
@@ -253,24 +268,6 @@ def _address(text: str) -> Address | None:
         return ip_address(text)
     except ValueError:
         return None
-
-
-def as_delivered(packet: Packet, outcome: Any) -> bytes:
-    """A packet's bytes as they were when it ended: addresses, time to live and checksums as the way left them."""
-    header = packet.header
-    family = int(header[Field.FAMILY])
-    source = address(family, int(outcome[Outcome.SOURCE_HI]), int(outcome[Outcome.SOURCE_LO]))
-    destination = address(family, int(outcome[Outcome.DESTINATION_HI]), int(outcome[Outcome.DESTINATION_LO]))
-    return rewritten(
-        packet.frame,
-        ip_offset=int(header[Field.IP_OFFSET]),
-        payload_offset=int(header[Field.PAYLOAD_OFFSET]),
-        protocol=int(header[Field.PROTOCOL]),
-        later_fragment=bool(header[Field.FRAGMENT_OFFSET]),
-        source=source,
-        destination=destination,
-        ttl_spent=int(outcome[Outcome.TTL_SPENT]),
-    )
 
 
 def _probe(sender: Place, receiver: Place, service: Service, source_port: int) -> Any:

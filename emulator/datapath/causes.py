@@ -207,7 +207,10 @@ def blocked_by(state: State, p: int) -> int:
             if pending > 0:
                 return WAIT
             return hangs - 1 if hangs > 0 else SEND
-        return _waits_on(state, row, flights[p, Field.INDEX], 1, ASKED)
+        blocked = _waits_on(state, row, flights[p, Field.INDEX], 1, ASKED)
+        if blocked == SEND and flows[row, Flow.STATE] & ASKED:
+            _as_seen(state, p, row)
+        return blocked
     row = flow_of(state, p)
     if row < 0:
         return SEND
@@ -235,7 +238,20 @@ def blocked_by(state: State, p: int) -> int:
         flights[p, Field.SOURCE_LO] = flows[row, Flow.AT_LO]
         flights[p, Field.DESTINATION_HI] = flows[row, Flow.SEEN_HI]
         flights[p, Field.DESTINATION_LO] = flows[row, Flow.SEEN_LO]
+        if protocol in (ICMP, ICMPV6):
+            flights[p, Field.IDENTIFIER] = flows[row, Flow.SEEN_PORT]
+        else:
+            flights[p, Field.DESTINATION_PORT] = flows[row, Flow.SEEN_PORT]
     return blocked
+
+
+@kernel
+def _as_seen(state: State, p: int, row: int) -> None:
+    """An error about the opener's datagram quotes it, and goes back to it, as the responder saw it behind any translation."""
+    flights, flows = state.flights, state.flows
+    flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO] = flows[row, Flow.SEEN_HI], flows[row, Flow.SEEN_LO]
+    flights[p, Field.QUOTED_SOURCE_HI], flights[p, Field.QUOTED_SOURCE_LO] = flows[row, Flow.SEEN_HI], flows[row, Flow.SEEN_LO]
+    flights[p, Field.QUOTED_SOURCE_PORT] = flows[row, Flow.SEEN_PORT]
 
 
 @kernel
@@ -301,7 +317,8 @@ def ended(state: State, p: int, verdict: int, now: int) -> None:
             state_bits |= ACK_IN
         flows[row, Flow.SEEN_HI] = flights[p, Field.SOURCE_HI]
         flows[row, Flow.SEEN_LO] = flights[p, Field.SOURCE_LO]
-        flows[row, Flow.SEEN_PORT] = flights[p, Field.SOURCE_PORT]
+        query = flights[p, Field.PROTOCOL] in (ICMP, ICMPV6)
+        flows[row, Flow.SEEN_PORT] = flights[p, Field.IDENTIFIER] if query else flights[p, Field.SOURCE_PORT]
         flows[row, Flow.AT_HI] = flights[p, Field.DESTINATION_HI]
         flows[row, Flow.AT_LO] = flights[p, Field.DESTINATION_LO]
     flows[row, Flow.STATE] = state_bits

@@ -12,8 +12,9 @@ an address of a VPC that no interface has   nowhere: skipped, as is what concern
 from typing import NamedTuple
 
 from emulator.datapath.addressing import is_dhcp, is_exempt_service, is_link_local, is_loopback, is_neighbour_discovery, is_unicast
-from emulator.datapath.gateways import INTERNET
+from emulator.datapath.endpoints import INTERNET, endpoint_towards
 from emulator.datapath.state import State
+from emulator.datapath.transit import network_of
 from emulator.kernels import kernel
 from emulator.policy.reasons import Reason
 from emulator.policy.tables import Cell, PlaceKind, Tables, VpcColumn, in_vpc, kind_of, lookup, owner, row_of
@@ -100,6 +101,8 @@ def entrance(tables: Tables, state: State, p: int) -> Entrance:
         return Entrance(SKIP, _NO_INTERFACE, s_hi, s_lo, d_hi, d_lo)
     if host == 0 or kind_of(tables, host) != _OUTSIDE:
         host = INTERNET
+    if there != 0 and (network_of(tables, host) >= 0 or endpoint_towards(tables, state, p) != 0):
+        return Entrance(AT_PLACE, host, s_hi, s_lo, d_hi, d_lo)
     if there != 0:
         public = _public_of(tables, d_hi, d_lo) if family == 4 else 0
         return Entrance(AT_PLACE, host, s_hi, s_lo, d_hi, public if public != 0 else d_lo)

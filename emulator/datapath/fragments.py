@@ -12,7 +12,7 @@ from emulator.datapath import queue
 from emulator.datapath.state import Count, Event, Flight, Fragment, State
 from emulator.kernels import kernel
 from emulator.policy.reasons import Decision
-from emulator.policy.tables import FRAGMENTS_DROP, FRAGMENTS_REASSEMBLE, Tables
+from emulator.policy.tables import FRAGMENTS_DROP, FRAGMENTS_REASSEMBLE, PlaceKind, Tables, kind_of
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Field
 
@@ -20,6 +20,7 @@ LIFETIME_NS = 30 * 10**9
 MAX_HELD = 4096
 UNKNOWN, HOLD = -1, -2
 ENTRY_SHIFT = 24  # of the entry's id in DECISION, above verdict and reason
+_NAT = int(PlaceKind.NAT_GATEWAY)
 
 
 @kernel
@@ -50,14 +51,15 @@ def _find(state: State, p: int, key: int) -> int:
 @kernel
 def known(tables: Tables, state: State, p: int, place: int, direction: int, now: int) -> int:
     """Row with the verdict for a later fragment, `UNKNOWN` if it must be judged or dropped, `HOLD` if it may wait."""
-    if tables.settings.fragments == FRAGMENTS_DROP:
+    translated = kind_of(tables, place) == _NAT  # passes fragments of udp whatever the policy (FB-30)
+    if tables.settings.fragments == FRAGMENTS_DROP and not translated:
         return UNKNOWN
     slot = _find(state, p, _filter_key(place, direction, state.flights[p, Field.PROTOCOL]))
     if slot >= 0 and state.fragments[slot, Fragment.EXPIRES_NS] > now:
         return slot
     held = state.flights[p, Flight.HELD]
     may_wait = held == 0 and state.counts[Count.HELD, 0] < MAX_HELD
-    return HOLD if tables.settings.fragments == FRAGMENTS_REASSEMBLE and may_wait else UNKNOWN
+    return HOLD if (tables.settings.fragments == FRAGMENTS_REASSEMBLE or translated) and may_wait else UNKNOWN
 
 
 @kernel
@@ -72,7 +74,7 @@ def hold(state: State, p: int, kind: int, place: int, now: int) -> None:
 def remember(tables: Tables, state: State, p: int, place: int, direction: int, decision: Decision, now: int) -> None:
     """Keep the decision on a first fragment at a filter, and wake the fragments that wait for it."""
     flights, table = state.flights, state.fragments
-    if tables.settings.fragments == FRAGMENTS_DROP:
+    if tables.settings.fragments == FRAGMENTS_DROP and kind_of(tables, place) != _NAT:
         return
     key = _filter_key(place, direction, flights[p, Field.PROTOCOL])
     slot = _find(state, p, key)

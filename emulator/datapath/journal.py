@@ -1,13 +1,13 @@
 """The journal: one row of integers a step; and the end of a packet, one row of ``outcomes``."""
 
 from emulator.datapath import causes
-from emulator.datapath.state import Count, Flight, Outcome, State, Step
+from emulator.datapath.state import FIRST_BORN, Count, Flight, Outcome, State, Step
 from emulator.kernels import kernel
 from emulator.policy.reasons import Verdict
 from emulator.wire.headers import Field
 
 _ACCEPT = int(Verdict.ACCEPT)
-STEPS_AN_EVENT = 24
+STEPS_AN_EVENT = 320  # a packet that is cut into pieces writes some for each
 
 
 @kernel
@@ -46,6 +46,9 @@ def finish(state: State, p: int, now: int, stage: int, place: int, verdict: int,
     flights = state.flights
     row = flights[p, Field.INDEX]
     outcomes = state.outcomes
+    if row >= FIRST_BORN:
+        row -= FIRST_BORN
+        outcomes = state.born_outcomes
     outcomes[row, Outcome.VERDICT] = verdict
     outcomes[row, Outcome.REASON] = reason
     outcomes[row, Outcome.STAGE] = stage
@@ -62,6 +65,10 @@ def finish(state: State, p: int, now: int, stage: int, place: int, verdict: int,
     outcomes[row, Outcome.TTL_SPENT] = flights[p, Flight.TTL_SPENT]
     outcomes[row, Outcome.SENDER] = flights[p, Flight.SENDER]
     outcomes[row, Outcome.LOST] = flights[p, Flight.LOST]
+    outcomes[row, Outcome.IDENTIFIER] = flights[p, Field.IDENTIFIER]
+    outcomes[row, Outcome.QUOTED_SOURCE_PORT] = flights[p, Field.QUOTED_SOURCE_PORT]
+    outcomes[row, Outcome.QUOTED_DESTINATION_PORT] = flights[p, Field.QUOTED_DESTINATION_PORT]
+    outcomes[row, Outcome.CUT] = flights[p, Flight.CUT]
     causes.ended(state, p, verdict, now)
     release(state, p)
 

@@ -10,15 +10,18 @@ from enum import IntEnum
 from emulator.datapath import causes, queue
 from emulator.datapath.causes import NOWHERE
 from emulator.datapath.entrance import SERVICE, SKIP, entrance
+from emulator.datapath.filters import ACCEPT, DROP
 from emulator.datapath.fragments import wake
 from emulator.datapath.gateways import send_from_outside, transit
 from emulator.datapath.journal import STEPS_AN_EVENT, finish, passed
-from emulator.datapath.stages import ACCEPT, DELIVERED, DROP, EXEMPT, SENT, arrive, send
+from emulator.datapath.leave import in_a_subnet, leave, next_hop
+from emulator.datapath.spawn import SPARE
+from emulator.datapath.stages import DELIVERED, EXEMPT, SENT, arrive, send
 from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
 from emulator.kernels import kernel
 from emulator.policy.conntrack import FREE_ROOM
 from emulator.policy.reasons import FIRST_PARSE_REASON, Reason, Verdict
-from emulator.policy.tables import PlaceKind, Tables, kind_of
+from emulator.policy.tables import PlaceKind, SubnetColumn, Tables, kind_of, row_of, subnet_of
 from emulator.wire.headers import FIELDS, PARSED, Field, Matrix
 
 _ARRIVE, _TRANSIT, _SEND = (int(kind) for kind in EventKind)
@@ -39,9 +42,11 @@ class Exit(IntEnum):
     JOURNAL = 5
     FLOWS = 6
     FRAGMENTS = 7
+    BIRTHS = 8
+    TRANSLATIONS = 9
 
 
-IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS = (int(reason) for reason in Exit)
+IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS, BIRTHS, TRANSLATIONS = (int(reason) for reason in Exit)
 
 
 @kernel
@@ -50,9 +55,9 @@ def _room(state: State) -> int:
     counts = state.counts
     if 2 * (counts[Count.LIVE, 0] + FREE_ROOM) > state.entries.shape[0]:
         return ENTRIES
-    if counts[Count.QUEUED, 0] + counts[Count.WAITING, 0] + 4 > state.queue.shape[0]:
+    if counts[Count.QUEUED, 0] + counts[Count.WAITING, 0] + SPARE > state.queue.shape[0]:
         return QUEUE
-    if counts[Count.FREE, 0] < 1:
+    if counts[Count.FREE, 0] < SPARE:
         return FLIGHTS
     if state.journal.shape[0] > 0 and counts[Count.STEPS, 0] + STEPS_AN_EVENT > state.journal.shape[0]:
         return JOURNAL
@@ -60,6 +65,10 @@ def _room(state: State) -> int:
         return FLOWS
     if 2 * (counts[Count.FRAGMENTS, 0] + 4) > state.fragments.shape[0]:
         return FRAGMENTS
+    if counts[Count.BORN, 0] + SPARE > state.births.shape[0]:
+        return BIRTHS
+    if counts[Count.TRANSLATIONS, 0] + 1 > state.translations.shape[0]:
+        return TRANSLATIONS
     return IDLE
 
 
@@ -73,6 +82,7 @@ def _take(state: State, feed: Matrix, row: int) -> int:
         state.flights[p, column] = feed[row, column]
     for column in range(FIELDS, FLIGHT_COLUMNS):
         state.flights[p, column] = 0
+    state.flights[p, Flight.CAPTURED] = 1
     return p
 
 
@@ -115,6 +125,10 @@ def _send(tables: Tables, state: State, p: int, place: int, now: int) -> None:
         send(tables, state, p, place, now)
     elif kind_of(tables, place) == _OUTSIDE:
         send_from_outside(tables, state, p, place, now)
+    elif in_a_subnet(tables, place):
+        subnet = subnet_of(tables, place)
+        hop = next_hop(tables, state, p, tables.subnets[row_of(tables, subnet), SubnetColumn.VPC], subnet)
+        leave(tables, state, p, place, hop, 0, now)
     else:  # it was deleted since
         finish(state, p, now, SENT, place, DROP, _GONE, 0)
 

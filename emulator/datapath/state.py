@@ -17,7 +17,9 @@ class Flight(IntEnum):
     its row in ``flows`` plus one, 0 if it waits for no cause; ANSWERS is 1 for the side that did not open the flow;
     FROM is the subnet it came from, 0 outside; HELD is when a held fragment gives up; AUTOTRACK is 1 if its path makes
     tracking certain (CT-16).  CAUSE is the row plus one of the flow that it waits for, NEXT the row plus one of the
-    packet that waits behind it.
+    packet that waits behind it, or of the next piece of a datagram that was cut.  CAPTURED is 1 for a packet of a
+    capture; CUT the bytes of payload that a router left in it, 0 if it is whole; VIA_TARGET the interface of a
+    balancer's target that it came from.
     """
 
     SENDER = FIELDS
@@ -33,6 +35,9 @@ class Flight(IntEnum):
     AUTOTRACK = FIELDS + 10
     CAUSE = FIELDS + 11
     NEXT = FIELDS + 12
+    CAPTURED = FIELDS + 13
+    CUT = FIELDS + 14
+    VIA_TARGET = FIELDS + 15
 
 
 FLIGHT_COLUMNS = len(Field) + len(Flight)
@@ -78,7 +83,7 @@ class Step(IntEnum):
 class Outcome(IntEnum):
     """Columns of ``outcomes``, one row a packet, by packet id: how it ended, and its header as it was then.
 
-    SENDER and LOST are what group references were held against (see `Flight`)."""
+    SENDER and LOST are what group references were held against; CUT is that of `Flight`."""
 
     VERDICT = 0
     REASON = 1
@@ -97,6 +102,72 @@ class Outcome(IntEnum):
     TTL_SPENT = 14
     SENDER = 15
     LOST = 16
+    IDENTIFIER = 17
+    QUOTED_SOURCE_PORT = 18
+    QUOTED_DESTINATION_PORT = 19
+    CUT = 20
+
+
+FIRST_BORN = 1 << 40  # ids of packets that the network itself makes count from here, above every capture's
+
+
+class BirthKind(IntEnum):
+    """Why the network made a packet: a path too narrow, a time to live run out, a mapping forgotten, a datagram cut."""
+
+    TOO_BIG = 1
+    TIME_EXCEEDED = 2
+    RESET = 3
+    PIECE = 4
+
+
+class Birth(IntEnum):
+    """Columns of ``births``, one row a packet that the network made; its id is the row plus `FIRST_BORN`.
+
+    PARENT is the packet that caused it, AT the place that made it, FROM_HI and FROM_LO its source.  VALUE is an error's
+    MTU or a piece's length of payload, OFFSET where the piece began in its parent, MORE whether others follow.  The rest
+    is the parent's header as it was then.
+    """
+
+    PARENT = 0
+    KIND = 1
+    AT = 2
+    TIME_NS = 3
+    VALUE = 4
+    OFFSET = 5
+    MORE = 6
+    FROM_HI = 7
+    FROM_LO = 8
+    SOURCE_HI = 9
+    SOURCE_LO = 10
+    DESTINATION_HI = 11
+    DESTINATION_LO = 12
+    SOURCE_PORT = 13
+    DESTINATION_PORT = 14
+    IDENTIFIER = 15
+    TTL_SPENT = 16
+
+
+class Translation(IntEnum):
+    """Columns of ``translations``: one flow through a NAT gateway or a load balancer, IPv4; rows stay where they are.
+
+    IN is the five-tuple as the opener sends it, OUT as it goes on.  PLACE is where the opener's packets are looked up,
+    BACK where the answers are.  STATE is as in `conntrack`, with the opener as end A.  NODE is the balancer's node.
+    """
+
+    PLACE = 0
+    BACK = 1
+    PROTOCOL = 2
+    IN_SOURCE_LO = 3
+    IN_SOURCE_PORT = 4
+    IN_DESTINATION_LO = 5
+    IN_DESTINATION_PORT = 6
+    OUT_SOURCE_LO = 7
+    OUT_SOURCE_PORT = 8
+    OUT_DESTINATION_LO = 9
+    OUT_DESTINATION_PORT = 10
+    STATE = 11
+    EXPIRES_NS = 12
+    NODE = 13
 
 
 class Count(IntEnum):
@@ -113,12 +184,16 @@ class Count(IntEnum):
     FRAGMENTS = 8
     HELD = 9
     WAITING = 10
+    BORN = 11
+    TRANSLATIONS = 12
 
 
 class LinkState(IntEnum):
-    """Columns of ``links``, two rows a link, one a direction: when the last bit of what was accepted has left."""
+    """Columns of ``links``, two rows a link, one a direction: when the last bit of what was accepted has left, and when the
+    last packet arrives, which jitter does not let another one overtake."""
 
     BUSY_NS = 0
+    LAST_NS = 1
 
 
 class Fragment(IntEnum):
@@ -175,10 +250,14 @@ class State(NamedTuple):
     usage: Matrix
     journal: Matrix
     outcomes: Matrix
+    births: Matrix
+    born_outcomes: Matrix
+    translations: Matrix
+    translation_index: Matrix
     counts: Matrix
 
 
-def new_state(ids: int, links: int, flights: int = 64, outcomes: int = 64) -> State:
+def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> State:
     """An empty state for so many ids and links."""
 
     def zeros(rows: int, columns: int) -> Matrix:
@@ -196,7 +275,11 @@ def new_state(ids: int, links: int, flights: int = 64, outcomes: int = 64) -> St
         fragments=zeros(64, len(Fragment)),
         links=zeros(max(2 * links, 1), len(LinkState)),
         usage=zeros(ids, len(Usage)),
-        journal=zeros(256, len(Step)),
+        journal=zeros(1024, len(Step)),
         outcomes=zeros(outcomes, len(Outcome)),
+        births=zeros(256, len(Birth)),
+        born_outcomes=zeros(256, len(Outcome)),
+        translations=zeros(16, len(Translation)),
+        translation_index=zeros(64, 1),
         counts=counts,
     )

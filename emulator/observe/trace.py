@@ -29,6 +29,7 @@ CHECKS = {
     Stage.DESTINATION_CHECK: "destination check",
     Stage.FORWARDED: "forward",
     Stage.DELIVERED: "deliver",
+    Stage.PATH_MTU: "path MTU",
 }
 
 
@@ -74,6 +75,7 @@ class Trace:
     steps : everything that was done, in order
     why : None if it was delivered
     tracked : whether a tracking entry stood for it at the last interface that judged it
+    made : what became of the packets that the network made because of it: ICMP errors, resets, pieces
     """
 
     sent: Packet
@@ -84,6 +86,7 @@ class Trace:
     tracked: bool = False
     rule: NamedRule | None = None
     at: str = field(default="")
+    made: tuple["Trace", ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -142,8 +145,14 @@ def _text(words: Words, row: Any, stage: Stage, verdict: Verdict, family: int, n
         case Stage.DIRECT:
             return f"straight to {words.place(value)}"
         case Stage.GATEWAY:
-            changed = {1: "source becomes", 2: "destination becomes"}.get(value)
-            return f"{changed} {address(family, int(row[Column.HI]), int(row[Column.LO]))}" if changed else "passes unchanged"
+            changed = {1: "source becomes", 2: "destination becomes"}.get(value & 0xFF)
+            if not changed:
+                route = words.ids.name(int(row[Column.RULE])).partition(" ")[2]
+                return f"passes by route {route}" if route else "passes unchanged"
+            port = f" port {value >> 8}" if value >> 8 else ""
+            return f"{changed} {address(family, int(row[Column.HI]), int(row[Column.LO]))}{port}"
+        case Stage.PATH_MTU:
+            return f"cut into pieces of at most {value} bytes"
         case Stage.LINK:
             return f"arrives {format_time(value)} later"
         case Stage.EXEMPT:

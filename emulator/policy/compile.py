@@ -4,7 +4,6 @@ Ids are given in the order of first sight and kept in `Ids`, so that an edited t
 keeps the id of everything that it kept.
 """
 
-from collections.abc import Iterable
 from ipaddress import IPv4Network
 
 import numpy as np
@@ -12,68 +11,46 @@ import numpy as np
 from emulator.model.edits import is_stale
 from emulator.model.entities import (
     EgressOnlyInternetGateway,
-    ExternalHost,
     Instance,
     InternetGateway,
-    NatGateway,
     NetworkInterface,
     RouteTable,
     Subnet,
     Vpc,
-    VpcPeeringConnection,
 )
-from emulator.model.groups import EVERYONE, AclRule, Block, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
+from emulator.model.groups import EVERYONE, AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
+from emulator.model.joined import InterfaceEndpoint
 from emulator.model.services import ANY_PORTS, TCP, UDP
 from emulator.model.topology import INTERNET, Topology
+from emulator.policy.compile_gateways import Gateways, zone_id
+from emulator.policy.compile_places import index, links
+from emulator.policy.compile_routes import routes
+from emulator.policy.conntrack import GATEWAY_STREAM_NS, GATEWAY_TCP_NS, GATEWAY_UDP_NS
 from emulator.policy.rules import PeerKind
 from emulator.policy.tables import (
-    LOCAL,
-    Cell,
+    ACCESS_BLOCKED,
+    ACCESS_EGRESS,
+    ACCESS_OFF,
     Eni,
-    GatewayColumn,
     Group,
-    LinkColumn,
     Membership,
     Place,
     PlaceKind,
     PrefixBlock,
-    RouteColumn,
     RuleColumn,
     Settings,
     SubnetColumn,
     Tables,
     VpcColumn,
 )
+from emulator.policy.work import Ids, Work, matrix
 from emulator.wire.addresses import halves, net_and_mask
-from emulator.wire.hashing import mix
 from emulator.wire.headers import Matrix
 
 SECOND = 1_000_000_000
 NITRO_V6_FAMILIES = ("m8", "c8", "r8", "x8", "i8", "p6", "g7")
+ACCESS = {"off": ACCESS_OFF, "block-bidirectional": ACCESS_BLOCKED, "block-ingress": ACCESS_EGRESS}
 DEFAULT_TCP_S, NITRO_V6_TCP_S, DEFAULT_UDP_S, DEFAULT_STREAM_S = 432_000, 350, 30, 180
-
-
-class Ids:
-    """Names of everything that a journal can hold, as positive integers that never change; ``internet`` is 1."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = [""]
-        self._numbers: dict[str, int] = {}
-        self.of(INTERNET)
-
-    def of(self, name: str) -> int:
-        """The integer of a name, given now if it has none yet."""
-        if name not in self._numbers:
-            self._numbers[name] = len(self.names)
-            self.names.append(name)
-        return self._numbers[name]
-
-    def name(self, number: int) -> str:
-        """The name of an integer; empty for 0."""
-        return self.names[number]
-
-    def __len__(self) -> int:
-        return len(self.names)
 
 
 def established_default_s(instance_type: str) -> int:
@@ -87,30 +64,14 @@ def established_default_s(instance_type: str) -> int:
     return NITRO_V6_TCP_S if family.startswith(NITRO_V6_FAMILIES) else DEFAULT_TCP_S
 
 
-def _matrix(rows: list[list[int]], columns: int) -> Matrix:
-    return np.array(rows, dtype=np.int64).reshape(len(rows), columns) if rows else np.zeros((1, columns), dtype=np.int64)
-
-
-class _Compiler:
-    """Collects the rows of one topology."""
+class _Compiler(Work):
+    """Collects the rows of groups, subnets and interfaces."""
 
     def __init__(self, topology: Topology, ids: Ids) -> None:
-        self.topology, self.ids = topology, ids
-        self.places: dict[int, tuple[int, int]] = {}
-        self.blocks: list[list[int]] = []
+        super().__init__(topology, ids)
         self.rules: list[list[int]] = []
         self.lists: dict[str, tuple[int, int]] = {}
         self.group_rows: dict[str, int] = {}
-
-    def place(self, name: str, kind: int, row: int) -> int:
-        number = self.ids.of(name)
-        self.places[number] = (kind, row)
-        return number
-
-    def span(self, blocks: Iterable[Block]) -> tuple[int, int]:
-        start = len(self.blocks)
-        self.blocks += [[block.version, *net_and_mask(block)] for block in blocks]
-        return start, len(self.blocks)
 
     def rule(self, rule: Rule | AclRule, name: str, stale: bool = False) -> None:
         row = [0] * len(RuleColumn)
@@ -148,7 +109,7 @@ class _Compiler:
                 row += [start, len(self.rules)]
             self.group_rows[group.id] = len(rows)
             rows.append(row)
-        return _matrix(rows, len(Group))
+        return matrix(rows, len(Group))
 
     def acl(self, acl: NetworkAcl) -> list[int]:
         spans = []
@@ -168,57 +129,7 @@ class _Compiler:
             primary = next((block for block in vpc.blocks if isinstance(block, IPv4Network)), None)
             resolver = halves(primary.network_address + 2).lo if primary is not None else 0
             rows.append([number, *self.span(vpc.blocks), gateways.get(vpc.id, 0), resolver, egress_only.get(vpc.id, 0)])
-        return _matrix(rows, len(VpcColumn))
-
-    def routes(self) -> tuple[Matrix, dict[str, tuple[int, int]]]:
-        """All route rows, each table's in winning order, and where each table's stand.
-
-        Longest prefix first (RT-3); at one length a static route before a prefix list's, that before a propagated one
-        (RT-5, RT-6); a static block beats any prefix-list route that overlaps it (RT-6); propagated routes inside the
-        VPC's own blocks lose to ``local`` (RT-7).
-        """
-        rows: list[list[int]] = []
-        spans: dict[str, tuple[int, int]] = {}
-        for table in self.topology.all(RouteTable):
-            vpc = self.topology.get(table.vpc, Vpc)
-            entries: list[tuple[tuple[int, ...], list[int]]] = []
-            blocks = [(block, "local", 0, False, False, f"{table.id} {block}") for block in vpc.blocks]
-            statics = [route.destination for route in table.routes if not route.propagated and not isinstance(route.destination, ListPeer)]
-            for route in table.routes:
-                if isinstance(route.destination, ListPeer):
-                    prefixes = self.topology.get(route.destination.list, PrefixList).entries
-                    for prefix in prefixes:
-                        if not any(prefix.version == static.version and prefix.overlaps(static) for static in statics if static.prefixlen):
-                            blocks.append(
-                                (prefix, route.target, 1, route.propagated, route.blackhole, f"{table.id} {route.destination.list}")
-                            )
-                else:
-                    inside = any(route.destination.version == own.version and route.destination.subnet_of(own) for own in vpc.blocks)  # type: ignore[arg-type]
-                    if route.propagated and inside:
-                        continue
-                    if route.target == "local" or route.destination in vpc.blocks:
-                        blocks = [block for block in blocks if block[0] != route.destination]
-                    blocks.append(
-                        (route.destination, route.target, 0, route.propagated, route.blackhole, f"{table.id} {route.destination}")
-                    )
-            for order, (block, target, from_list, propagated, blackhole, name) in enumerate(blocks):
-                gone = target != "local" and (target not in self.topology.entities or not self._usable(target))
-                row = [
-                    self.ids.of(name),
-                    block.version,
-                    *net_and_mask(block),
-                    LOCAL if target == "local" else self.ids.of(target),
-                    int(blackhole or gone),
-                ]
-                entries.append(((-block.prefixlen, 2 if propagated else from_list, order), row))
-            start = len(rows)
-            rows += [row for _, row in sorted(entries, key=lambda entry: entry[0])]
-            spans[table.id] = (start, len(rows))
-        return _matrix(rows, len(RouteColumn)), spans
-
-    def _usable(self, target: str) -> bool:
-        entity = self.topology.entities[target]
-        return entity.is_active if isinstance(entity, VpcPeeringConnection) else True
+        return matrix(rows, len(VpcColumn))
 
     def subnets(self, spans: dict[str, tuple[int, int]]) -> Matrix:
         acls = {acl.id: self.acl(acl) for acl in self.topology.all(NetworkAcl)}
@@ -231,10 +142,13 @@ class _Compiler:
             base = next((block for block in subnet.blocks if isinstance(block, IPv4Network)), None)
             router, broadcast = (halves(base.network_address + 1).lo, halves(base.broadcast_address).lo) if base is not None else (0, 0)
             routes = spans[subnet.route_table or main[subnet.vpc]]
-            rows.append([number, self.ids.of(subnet.vpc), *routes, *acls[acl], router, broadcast, self.ids.of(acl)])
-        return _matrix(rows, len(SubnetColumn))
+            zone = zone_id(self, subnet.availability_zone)
+            access = ACCESS[subnet.block_public_access or self.topology.get(subnet.vpc, Vpc).block_public_access]
+            rows.append([number, self.ids.of(subnet.vpc), *routes, *acls[acl], router, broadcast, self.ids.of(acl), zone, access])
+        return matrix(rows, len(SubnetColumn))
 
-    def enis(self) -> tuple[Matrix, Matrix]:
+    def enis(self, listeners: dict[str, tuple[int, int]]) -> tuple[Matrix, Matrix]:
+        """Interfaces and who is in which group; ``listeners`` are the rows of each interface endpoint's ports."""
         rows: list[list[int]] = []
         memberships: list[list[int]] = []
         policy = self.topology.policy
@@ -259,80 +173,26 @@ class _Compiler:
                     (eni.tracking.udp_s or DEFAULT_UDP_S) * SECOND,
                     (eni.tracking.udp_stream_s or DEFAULT_STREAM_S) * SECOND,
                     -1 if limit is None else limit,
+                    0,
+                    0,
+                    int(bool(eni.public_ips)),
+                    next((halves(ip).lo for ip in eni.private_ips if ip.version == 4), 0),
                 ]
             )
-        return _matrix(rows, len(Eni)), _matrix(memberships, len(Membership))
-
-    def gateways(self) -> Matrix:
-        rows: list[list[int]] = []
-        kinds = {InternetGateway: PlaceKind.INTERNET_GATEWAY, EgressOnlyInternetGateway: PlaceKind.EGRESS_ONLY_GATEWAY}
-        for gateway in self.topology.entities.values():
-            row = [0] * len(GatewayColumn)
-            if isinstance(gateway, InternetGateway | EgressOnlyInternetGateway):
-                row[GatewayColumn.KIND] = kinds[type(gateway)]
-                row[GatewayColumn.VPC] = self.ids.of(gateway.vpc)
-            elif isinstance(gateway, NatGateway):
-                row[GatewayColumn.KIND] = PlaceKind.NAT_GATEWAY
-                row[GatewayColumn.SUBNET] = self.ids.of(gateway.subnet)
-                row[GatewayColumn.VPC] = self.ids.of(self.topology.get(gateway.subnet, Subnet).vpc)
-                row[GatewayColumn.ADDRESS_LO] = halves(gateway.private_ip).lo
-                row[GatewayColumn.PUBLIC_LO] = halves(gateway.public_ip).lo if gateway.public_ip is not None else 0
-            elif isinstance(gateway, VpcPeeringConnection):
-                row[GatewayColumn.KIND] = PlaceKind.PEERING
-                row[GatewayColumn.VPC], row[GatewayColumn.VPC_B] = self.ids.of(gateway.requester), self.ids.of(gateway.accepter)
-                row[GatewayColumn.ACTIVE] = gateway.is_active
-            else:
-                continue
-            row[GatewayColumn.ID] = self.place(gateway.id, row[GatewayColumn.KIND], len(rows))
-            rows.append([int(value) for value in row])
-        return _matrix(rows, len(GatewayColumn))
-
-    def index(self) -> Matrix:
-        cells: list[list[int]] = []
-        for eni in self.topology.all(NetworkInterface):
-            number = self.ids.of(eni.id)
-            vpc = self.ids.of(self.topology.get(eni.subnet, Subnet).vpc)
-            public = dict(eni.public_ips)
-            for address in eni.private_ips:
-                other = halves(public[address]) if address in public else (0, 0)
-                cells.append([vpc, *halves(address), number, *other])
-                if address.version == 6:
-                    cells.append([0, *halves(address), number, *halves(address)])
-                elif address in public:
-                    cells.append([0, *other, number, *halves(address)])
-        for nat in self.topology.all(NatGateway):
-            vpc = self.ids.of(self.topology.get(nat.subnet, Subnet).vpc)
-            public_halves = halves(nat.public_ip) if nat.public_ip is not None else (0, 0)
-            cells.append([vpc, *halves(nat.private_ip), self.ids.of(nat.id), *public_halves])
-            if nat.public_ip is not None:
-                cells.append([0, *public_halves, self.ids.of(nat.id), *halves(nat.private_ip)])
-        for host in self.topology.all(ExternalHost):
-            number = self.place(host.id, PlaceKind.OUTSIDE, 0)
-            cells += [[0, *halves(address), number, 0, 0] for address in host.ips]
-        capacity = 16
-        while capacity < 2 * len(cells):
-            capacity *= 2
-        table = np.zeros((capacity, len(Cell)), dtype=np.int64)
-        for cell in cells:
-            slot = mix(mix(mix(0, cell[0]), cell[1]), cell[2]) & (capacity - 1)
-            while table[slot, Cell.OWNER] and list(table[slot, : Cell.OWNER]) != cell[: Cell.OWNER]:
-                slot = (slot + 1) & (capacity - 1)
-            table[slot] = cell
-        return table
-
-    def links(self) -> Matrix:
-        rows: list[list[int]] = []
-        for link in self.topology.links:
-            ends = [self._ends(end) for end in link.between]
-            for a in ends[0]:
-                for b in ends[1]:
-                    rows.append([a, b, link.latency_ns, link.rate_bps, link.queue_bytes, link.loss_ppb])
-        return np.array(rows, dtype=np.int64).reshape(len(rows), len(LinkColumn))
-
-    def _ends(self, end: str) -> list[int]:
-        if isinstance(self.topology.entities[end], Instance):
-            return [self.ids.of(eni.id) for eni in self.topology.interfaces_of(end)]
-        return [self.ids.of(end)]
+        for endpoint in self.topology.all(InterfaceEndpoint):
+            for node in endpoint.nodes:
+                start = len(memberships)
+                memberships += [[self.ids.of(group), self.group_rows[group]] for group in endpoint.security_groups]
+                row = [0] * len(Eni)
+                row[Eni.ID] = self.place(node.interface, PlaceKind.ENI, len(rows))
+                row[Eni.VPC], row[Eni.SUBNET], row[Eni.INSTANCE] = (self.ids.of(key) for key in (endpoint.vpc, node.subnet, endpoint.id))
+                row[Eni.GROUPS], row[Eni.GROUPS_END] = start, len(memberships)
+                row[Eni.CHECK], row[Eni.MAX_TRACKED] = 1, -1
+                row[Eni.TCP_NS], row[Eni.UDP_NS], row[Eni.STREAM_NS] = GATEWAY_TCP_NS, GATEWAY_UDP_NS, GATEWAY_STREAM_NS
+                row[Eni.LISTENERS], row[Eni.LISTENERS_END] = listeners[endpoint.id]
+                row[Eni.ADDRESS_LO] = halves(node.private_ip).lo
+                rows.append(row)
+        return matrix(rows, len(Eni)), matrix(memberships, len(Membership))
 
 
 def settings(topology: Topology) -> Settings:
@@ -356,6 +216,7 @@ def settings(topology: Topology) -> Settings:
         hairpin=int(policy.hairpin),
         check_after_groups=int(policy.srcdst_after_sg),
         seed=policy.seed,
+        mtu_of_captures=int(policy.mtu_of_captures),
     )
 
 
@@ -365,28 +226,38 @@ def compile_tables(topology: Topology, ids: Ids) -> Tables:
     work.place(INTERNET, PlaceKind.OUTSIDE, 0)
     groups = work.groups()
     vpcs = work.vpcs()
-    gateways = work.gateways()
-    routes, spans = work.routes()
+    rows, spans = routes(work)
+    joined = Gateways(work, spans)
     subnets = work.subnets(spans)
-    enis, memberships = work.enis()
-    index = work.index()
-    links = work.links()
+    enis, memberships = work.enis(joined.endpoint_listeners)
+    addresses = index(work)
+    lanes, faults = links(work)
     places = np.zeros((len(ids), len(Place)), dtype=np.int64)
     places[:, Place.ROW] = -1
     for number, place in work.places.items():
         places[number] = place
     return Tables(
-        places,
-        enis,
-        memberships,
-        groups,
-        _matrix(work.rules, len(RuleColumn)),
-        _matrix(work.blocks, len(PrefixBlock)),
-        index,
-        subnets,
-        vpcs,
-        routes,
-        gateways,
-        links,
-        settings(topology),
+        places=places,
+        enis=enis,
+        memberships=memberships,
+        groups=groups,
+        rules=matrix(work.rules, len(RuleColumn)),
+        blocks=matrix(work.blocks, len(PrefixBlock)),
+        index=addresses,
+        subnets=subnets,
+        vpcs=vpcs,
+        routes=rows,
+        gateways=joined.gateways,
+        links=lanes,
+        faults=faults,
+        addresses=joined.addresses,
+        attachments=joined.attachments,
+        nodes=joined.nodes,
+        listeners=joined.listeners,
+        targets=joined.targets,
+        networks=joined.networks,
+        settings=settings(topology),
     )
+
+
+__all__ = ["Ids", "compile_tables", "established_default_s", "settings"]

@@ -44,6 +44,17 @@ class Reason(IntEnum):
     NGW_REQUIRES_SOURCE_IN_VPC = 18
     PROTOCOL_RESTRICTION = 19
     NO_POSSIBLE_DESTINATION = 20
+    VPC_BLOCK_PUBLIC_ACCESS_ENABLED = 21
+    INGRESS_RTB_NO_PUBLIC_IP = 22
+    INGRESS_RTB_TRAFFIC_REDIRECTION = 23
+    VPCE_GATEWAY_PROTOCOL_RESTRICTION = 24
+    TGW_ROUTE_AZ_RESTRICTION = 25
+    TGW_ATTACH_VPC_AZ_RESTRICTION = 26
+    TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION = 27
+    TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT = 28
+    TGW_RTB_BAD_STATE_ROUTE = 29
+    VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS = 30
+    VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS = 31
     EMU_NOT_UNICAST = 32
     EMU_CT_EXHAUSTED = 33
     EMU_TCP_MIDSTREAM = 34
@@ -55,7 +66,16 @@ class Reason(IntEnum):
     EMU_NO_UNSOLICITED_INGRESS = 40
     EMU_FORWARDING_LOOP = 42
     EMU_NOT_EMULATED = 43
+    EMU_NAT_FRAGMENT = 44
+    EMU_NAT_NO_CONNECTION = 45
+    EMU_NAT_PORT_ALLOCATION = 46
+    EMU_MTU_EXCEEDED = 47
     EMU_UNSENT = 48
+    EMU_LINK_DOWN = 49
+    BAD_STATE_VPN = 50
+    ELBV2_LISTENERS_MISMATCH = 51
+    ELBV2_NO_TARGETS_IN_AZ = 52
+    ELBV2_SOURCE_ADDRESS_PRESERVATION = 53
     EMU_NOT_IP = 64
     EMU_ARP = 65
     EMU_TRUNCATED = 66
@@ -97,6 +117,17 @@ TEXT = {
     Reason.NGW_REQUIRES_SOURCE_IN_VPC: "a NAT gateway serves only its own VPC",
     Reason.PROTOCOL_RESTRICTION: "the component does not carry this protocol",
     Reason.NO_POSSIBLE_DESTINATION: "nothing has that address",
+    Reason.VPC_BLOCK_PUBLIC_ACCESS_ENABLED: "block public access is on for the subnet",
+    Reason.INGRESS_RTB_NO_PUBLIC_IP: "the edge route leads to an appliance that has no public address",
+    Reason.INGRESS_RTB_TRAFFIC_REDIRECTION: "what comes in to this subnet goes through an appliance, so what goes out must as well",
+    Reason.VPCE_GATEWAY_PROTOCOL_RESTRICTION: "a gateway endpoint takes only tcp and icmp echo",
+    Reason.TGW_ROUTE_AZ_RESTRICTION: "the VPC's attachment has no subnet in the sender's zone",
+    Reason.TGW_ATTACH_VPC_AZ_RESTRICTION: "the destination's attachment has no subnet in a zone that can be used",
+    Reason.TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION: "the attachment is associated with no transit gateway route table",
+    Reason.TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT: "the transit gateway's route table has no route for it",
+    Reason.TGW_RTB_BAD_STATE_ROUTE: "the transit gateway's best route is a blackhole",
+    Reason.VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS: "its source belongs to no interface of the VPC",
+    Reason.VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS: "its destination belongs to no interface of the VPC",
     Reason.EMU_NOT_UNICAST: "broadcast and multicast are not carried",
     Reason.EMU_CT_EXHAUSTED: "the instance's connection tracking table is full",
     Reason.EMU_TCP_MIDSTREAM: "not a SYN and no tracked connection (policy ct.midstream_tcp: strict)",
@@ -107,7 +138,16 @@ TEXT = {
     Reason.EMU_PORT_25_BLOCKED: "outbound mail (tcp/25) to public addresses is blocked for the account",
     Reason.EMU_NO_UNSOLICITED_INGRESS: "the gateway lets only replies in",
     Reason.EMU_FORWARDING_LOOP: "it went round in a circle",
-    Reason.EMU_NOT_EMULATED: "it reached a NAT gateway, which is declared but not emulated yet",
+    Reason.EMU_NOT_EMULATED: "it reached something that is declared but not emulated",
+    Reason.EMU_NAT_FRAGMENT: "a NAT gateway drops fragments of tcp and icmp",
+    Reason.EMU_NAT_NO_CONNECTION: "the NAT gateway knows no such connection, idle ones are forgotten after 350 s",
+    Reason.EMU_NAT_PORT_ALLOCATION: "the NAT gateway has no port left for this destination",
+    Reason.EMU_MTU_EXCEEDED: "it is longer than the path carries and must not be cut",
+    Reason.EMU_LINK_DOWN: "the link was down",
+    Reason.BAD_STATE_VPN: "the connection to the customer network is down",
+    Reason.ELBV2_LISTENERS_MISMATCH: "the load balancer listens on no such port",
+    Reason.ELBV2_NO_TARGETS_IN_AZ: "the load balancer has no healthy target that its node may use",
+    Reason.ELBV2_SOURCE_ADDRESS_PRESERVATION: "a target that calls itself through the balancer sees its own address as source",
     Reason.EMU_UNSENT: "never sent here: its cause was blocked",
     Reason.EMU_NOT_IP: "neither IPv4 nor IPv6",
     Reason.EMU_ARP: "ARP is answered by the fabric and meets no filter",
@@ -139,6 +179,7 @@ class Stage(IntEnum):
     DESTINATION_CHECK = 12
     FORWARDED = 13
     DELIVERED = 14
+    PATH_MTU = 15
 
 
 STAGE_CODE = {
@@ -157,6 +198,7 @@ STAGE_CODE = {
     Stage.DESTINATION_CHECK: "I3",
     Stage.FORWARDED: "I4",
     Stage.DELIVERED: "I4",
+    Stage.PATH_MTU: "E7",
 }
 
 

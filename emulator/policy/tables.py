@@ -24,17 +24,31 @@ class PlaceKind(IntEnum):
     EGRESS_ONLY_GATEWAY = 4
     NAT_GATEWAY = 5
     PEERING = 6
+    TRANSIT_GATEWAY = 7
+    VPN_GATEWAY = 8
+    GATEWAY_ENDPOINT = 9
+    BALANCER = 10
+    ATTACHMENT = 11
+
+
+_ENI, _NAT, _BALANCER, _ATTACHMENT = (
+    int(kind) for kind in (PlaceKind.ENI, PlaceKind.NAT_GATEWAY, PlaceKind.BALANCER, PlaceKind.ATTACHMENT)
+)
 
 
 class Place(IntEnum):
-    """Columns of ``places``, indexed by id."""
+    """Columns of ``places``, indexed by id.  ROW of an OUTSIDE place is its customer network's plus one, 0 on the internet."""
 
     KIND = 0
     ROW = 1
 
 
 class Eni(IntEnum):
-    """Columns of ``enis``; timeouts in ns; MAX_TRACKED -1 is without limit."""
+    """Columns of ``enis``; timeouts in ns; MAX_TRACKED -1 is without limit.
+
+    LISTENERS are an endpoint's own rows of ``listeners``, none for an instance's interface; PUBLIC is 1 if it has a
+    public address; ADDRESS_LO is its primary IPv4 address, 0 if it has none.
+    """
 
     ID = 0
     VPC = 1
@@ -47,6 +61,10 @@ class Eni(IntEnum):
     UDP_NS = 8
     STREAM_NS = 9
     MAX_TRACKED = 10
+    LISTENERS = 11
+    LISTENERS_END = 12
+    PUBLIC = 13
+    ADDRESS_LO = 14
 
 
 class Membership(IntEnum):
@@ -111,7 +129,8 @@ class Cell(IntEnum):
 
 
 class SubnetColumn(IntEnum):
-    """Columns of ``subnets``; ROUTER_LO is the low half of the reserved router address (base + 1)."""
+    """Columns of ``subnets``; ROUTER_LO is the low half of the reserved router address (base + 1); ZONE an id; PUBLIC_ACCESS
+    one of `ACCESS_OFF` and its like."""
 
     ID = 0
     VPC = 1
@@ -124,6 +143,8 @@ class SubnetColumn(IntEnum):
     ROUTER_LO = 8
     BROADCAST_LO = 9
     ACL_ID = 10
+    ZONE = 11
+    PUBLIC_ACCESS = 12
 
 
 class VpcColumn(IntEnum):
@@ -154,7 +175,18 @@ LOCAL = 0  # a route's TARGET when it is ``local``
 
 
 class GatewayColumn(IntEnum):
-    """Columns of ``gateways``; VPC_B and ACTIVE are a peering's, ADDRESS, SUBNET and PUBLIC a NAT gateway's."""
+    """Columns of ``gateways``.
+
+    VPC_B, ACTIVE : a peering's other side, and whether it carries packets
+    SUBNET : of what stands in one: a NAT gateway, a balancer's node, an attachment's interface
+    ADDRESSES : a NAT gateway's rows of ``addresses``
+    EDGE : rows of ``routes`` of the edge route table of an internet or VPN gateway; an attachment's associated table
+    LISTENERS : a balancer's rows of ``listeners``
+    OWNER : the transit gateway of an attachment or of its interface; the balancer of a node
+    MTU : longest packet in bytes that a path by way of it carries (FB-26)
+    KEEPS_GROUPS : 1 if groups may be named across it (SG-30, SG-31)
+    AUTOTRACK : 1 if flows through it are tracked for certain (CT-16)
+    """
 
     ID = 0
     KIND = 1
@@ -162,8 +194,77 @@ class GatewayColumn(IntEnum):
     VPC_B = 3
     ACTIVE = 4
     SUBNET = 5
-    ADDRESS_LO = 6
-    PUBLIC_LO = 7
+    ADDRESSES = 6
+    ADDRESSES_END = 7
+    EDGE = 8
+    EDGE_END = 9
+    LISTENERS = 10
+    LISTENERS_END = 11
+    OWNER = 12
+    MTU = 13
+    KEEPS_GROUPS = 14
+    AUTOTRACK = 15
+    CROSS_ZONE = 16
+
+
+class AddressPair(IntEnum):
+    """Columns of ``addresses``: low halves of a NAT gateway's private addresses and of their public ones, 0 for none."""
+
+    PRIVATE_LO = 0
+    PUBLIC_LO = 1
+
+
+class AttachmentColumn(IntEnum):
+    """Columns of ``attachments``; exactly one of VPC, NETWORK and PEER is not 0; NODES are its rows of ``nodes``."""
+
+    ID = 0
+    GATEWAY = 1
+    VPC = 2
+    NETWORK = 3
+    PEER = 4
+    ROUTES = 5
+    ROUTES_END = 6
+    NODES = 7
+    NODES_END = 8
+    APPLIANCE = 9
+    KEEPS_GROUPS = 10
+
+
+class NodeColumn(IntEnum):
+    """Columns of ``nodes``: the interfaces of attachments, by zone."""
+
+    ID = 0
+    SUBNET = 1
+    ZONE = 2
+
+
+class ListenerColumn(IntEnum):
+    """Columns of ``listeners``: ports of endpoints and balancers; TARGETS are rows of ``targets``."""
+
+    PROTOCOL = 0
+    PORT = 1
+    TARGETS = 2
+    TARGETS_END = 3
+    KEEPS_CLIENT = 4
+
+
+class TargetColumn(IntEnum):
+    """Columns of ``targets``: a balancer's healthy targets; ENI 0 if no interface has the address."""
+
+    LO = 0
+    PORT = 1
+    ZONE = 2
+    ENI = 3
+
+
+class NetworkColumn(IntEnum):
+    """Columns of ``networks``: customer networks; BLOCKS are rows of ``blocks``."""
+
+    ID = 0
+    GATEWAY = 1
+    UP = 2
+    BLOCKS = 3
+    BLOCKS_END = 4
 
 
 class LinkColumn(IntEnum):
@@ -175,6 +276,19 @@ class LinkColumn(IntEnum):
     RATE_BPS = 3
     QUEUE_BYTES = 4
     LOSS_PPB = 5
+    JITTER_NS = 6
+    FAULTS = 7
+    FAULTS_END = 8
+
+
+class FaultColumn(IntEnum):
+    """Columns of ``faults``: stretches of time in which a link is down, slower or lossier."""
+
+    START_NS = 0
+    END_NS = 1
+    DOWN = 2
+    LATENCY_NS = 3
+    LOSS_PPB = 4
 
 
 class Settings(NamedTuple):
@@ -197,8 +311,10 @@ class Settings(NamedTuple):
     hairpin: int
     check_after_groups: int
     seed: int
+    mtu_of_captures: int
 
 
+ACCESS_OFF, ACCESS_BLOCKED, ACCESS_EGRESS = 0, 1, 2
 MIDSTREAM_RULES_ONLY, MIDSTREAM_PICKUP, MIDSTREAM_STRICT = 0, 1, 2
 FRAGMENTS_REASSEMBLE, FRAGMENTS_FIRST, FRAGMENTS_DROP = 0, 1, 2
 
@@ -218,6 +334,13 @@ class Tables(NamedTuple):
     routes: Matrix
     gateways: Matrix
     links: Matrix
+    faults: Matrix
+    addresses: Matrix
+    attachments: Matrix
+    nodes: Matrix
+    listeners: Matrix
+    targets: Matrix
+    networks: Matrix
     settings: Settings
 
 
@@ -253,11 +376,10 @@ def row_of(tables: Tables, place: int) -> int:
 
 
 @kernel
-def in_vpc(tables: Tables, vpc: int, family: int, hi: int, lo: int) -> bool:
-    """Whether an address lies in one of a VPC's blocks (``vpc`` is its id)."""
-    row = row_of(tables, vpc)
-    for at in range(tables.vpcs[row, VpcColumn.BLOCKS], tables.vpcs[row, VpcColumn.BLOCKS_END]):
-        blocks = tables.blocks
+def in_blocks(tables: Tables, start: int, end: int, family: int, hi: int, lo: int) -> bool:
+    """Whether an address lies in one of a stretch of ``blocks``."""
+    blocks = tables.blocks
+    for at in range(start, end):
         if (
             blocks[at, PrefixBlock.FAMILY] == family
             and (hi & blocks[at, PrefixBlock.MASK_HI]) == blocks[at, PrefixBlock.NET_HI]
@@ -265,3 +387,23 @@ def in_vpc(tables: Tables, vpc: int, family: int, hi: int, lo: int) -> bool:
         ):
             return True
     return False
+
+
+@kernel
+def in_vpc(tables: Tables, vpc: int, family: int, hi: int, lo: int) -> bool:
+    """Whether an address lies in one of a VPC's blocks (``vpc`` is its id)."""
+    row = row_of(tables, vpc)
+    return in_blocks(tables, tables.vpcs[row, VpcColumn.BLOCKS], tables.vpcs[row, VpcColumn.BLOCKS_END], family, hi, lo)
+
+
+@kernel
+def subnet_of(tables: Tables, place: int) -> int:
+    """Id of the subnet that a place stands in; 0 for what stands in none, such as an internet gateway."""
+    kind, row = kind_of(tables, place), row_of(tables, place)
+    if row < 0:
+        return 0
+    if kind == _ENI:
+        return tables.enis[row, Eni.SUBNET]
+    if kind in (_NAT, _BALANCER, _ATTACHMENT):
+        return tables.gateways[row, GatewayColumn.SUBNET]
+    return 0

@@ -64,6 +64,7 @@ class Field(IntEnum):
     QUOTED_DESTINATION_LO = 27
     QUOTED_SOURCE_PORT = 28
     QUOTED_DESTINATION_PORT = 29
+    DONT_FRAGMENT = 30
 
 
 FIELDS = len(Field)
@@ -269,6 +270,7 @@ def _parse_ipv4(buffer: Bytes, at: int, end: int, headers: Matrix, row: int) -> 
     headers[row, Field.FRAGMENT_ID] = be16(buffer, at + 4)
     headers[row, Field.FRAGMENT_OFFSET] = (fragment & 0x1FFF) * 8
     headers[row, Field.MORE_FRAGMENTS] = (fragment >> 13) & 1
+    headers[row, Field.DONT_FRAGMENT] = (fragment >> 14) & 1
     headers[row, Field.PROTOCOL] = byte(buffer, at + 9)
     if end - at < header_length:
         return TRUNCATED

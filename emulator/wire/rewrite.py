@@ -51,6 +51,8 @@ def rewritten(
     destination: Address | None = None,
     source_port: int | None = None,
     destination_port: int | None = None,
+    identifier: int | None = None,
+    quoted_ports: tuple[int, int] | None = None,
     ttl_spent: int = 0,
 ) -> bytes:
     """A frame with other addresses, ports or time to live; what is None stays.
@@ -58,6 +60,8 @@ def rewritten(
     Parameters
     ----------
     ip_offset, payload_offset : where the IP header and what follows it begin, bytes
+    identifier : of an ICMP query
+    quoted_ports : of the datagram that an ICMP error quotes; of a quoted query its identifier and sequence
     ttl_spent : hops by which the time to live is lower
     """
     data = bytearray(frame)
@@ -81,6 +85,11 @@ def rewritten(
             old = _replace(data, at, port.to_bytes(2))
             if pseudo_header:
                 _adjust(data, checksum_at, old, port.to_bytes(2))
+    if identifier is not None and protocol in (ICMP, ICMPV6) and not later_fragment and len(data) >= payload_offset + 6:
+        old = _replace(data, payload_offset + 4, identifier.to_bytes(2))
+        _adjust(data, payload_offset + 2, old, identifier.to_bytes(2))
+    if quoted_ports is not None and has_payload and len(data) > payload_offset and is_icmp_error(protocol, data[payload_offset]):
+        _translate_quoted_ports(data, payload_offset, quoted_ports)
     if ttl_spent:
         at = ip_offset + (8 if version == 4 else 7)
         pair = bytes(data[at : at + 2])
@@ -111,3 +120,23 @@ def _translate_quoted(data: bytearray, icmp_at: int, old: bytes, new: bytes, quo
     after = bytes(data[inner:])
     even = len(before) & 1
     _adjust(data, icmp_at + 2, before + b"\0" * even, after + b"\0" * even)
+
+
+def _translate_quoted_ports(data: bytearray, icmp_at: int, ports: tuple[int, int]) -> None:
+    """Give the datagram quoted by an ICMP error other ports, or another identifier, as far as it was captured."""
+    inner = icmp_at + 8
+    if len(data) < inner + 20:
+        return
+    version = data[inner] >> 4
+    payload = inner + ((data[inner] & 15) * 4 if version == 4 else 40)
+    protocol = data[inner + 9] if version == 4 else data[inner + 6]
+    at = payload if protocol in (TCP, UDP) else payload + 4
+    if protocol not in _CHECKSUM_AT or len(data) < at + 4:
+        return
+    before = bytes(data[inner:])
+    new = b"".join(port.to_bytes(2) for port in ports)
+    old = _replace(data, at, new)
+    if not _has_no_checksum(data, payload + _CHECKSUM_AT[protocol], protocol):
+        _adjust(data, payload + _CHECKSUM_AT[protocol], old, new)
+    even = len(before) & 1
+    _adjust(data, icmp_at + 2, before + b"\0" * even, bytes(data[inner:]) + b"\0" * even)
