@@ -159,7 +159,7 @@ def _egress_only_out(tables: Tables, state: State, p: int, gateway: int, now: in
         finish(state, p, now, GATEWAY, gateway, DROP, _NO_FAMILY, 0)
         return
     key = conntrack.packet_key(flights, p, gateway)
-    slot = conntrack.live(tables, state.entries, state.counts, state.usage, key, now)
+    slot = conntrack.known(tables, state.entries, state.counts, state.usage, key, flights, p, now)
     entry = 0
     if slot >= 0:
         entry = state.entries[slot, conntrack.Entry.TAG] >> conntrack.TAG_SHIFT
@@ -176,7 +176,7 @@ def _egress_only_out(tables: Tables, state: State, p: int, gateway: int, now: in
 def _egress_only_in(tables: Tables, state: State, p: int, gateway: int, row: int, now: int) -> None:
     flights = state.flights
     key = conntrack.packet_key(flights, p, gateway)
-    slot = conntrack.live(tables, state.entries, state.counts, state.usage, key, now)
+    slot = conntrack.known(tables, state.entries, state.counts, state.usage, key, flights, p, now)
     if slot < 0:
         finish(state, p, now, GATEWAY, gateway, DROP, _UNSOLICITED, 0)
         return

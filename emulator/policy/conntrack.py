@@ -12,6 +12,7 @@ of them started the flow, so one look-up serves both directions.
 
     tcp:  SYN ─► OPEN ─► a FIN of each side, each followed by an ACK of the other ─► gone  (CT-26)
                   └──── RST of either side ─────────────────────────────────────► gone
+          gone is at once, or after ``ct.tcp_close_linger_s``; a SYN does not wait for it
     udp:  request ─► reply ─► request ─► reply: STREAM (CT-23)
 
 An entry lives while idle time < timeout (CT-28); every accepted packet of the flow restarts it (CT-27); a dead one is
@@ -285,8 +286,6 @@ def next_state(protocol: int, state: int, from_a: int, flags: int) -> int:
         return state
     if protocol != TCP:
         return state if from_starter else state | ANSWERED
-    if state & CLOSED and flags & (SYN | ACK) == SYN:
-        return STARTED_BY_A if from_a == 1 else 0
     if flags & RST:
         return state | CLOSED
     if not from_starter:
@@ -330,6 +329,21 @@ def live(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: Tr
         remove(tables, entries, counts, usage, slot)
         slot = -1
     return slot if slot >= 0 else -1
+
+
+@kernel
+def known(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: TrackingKey, flights: Matrix, p: int, now: int) -> int:
+    """Row of the living entry of the packet in row ``p`` or -1.
+
+    A SYN of either side on a closed connection that lingers (``ct.tcp_close_linger_s``) ends it: the SYN starts a new
+    one, which is judged like any other.  Source: Linux nf_conntrack_proto_tcp, LX-2.
+    """
+    slot = live(tables, entries, counts, usage, key, now)
+    starts = flights[p, Field.PROTOCOL] == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) == SYN
+    if slot >= 0 and starts and entries[slot, Entry.STATE] & CLOSED != 0:
+        remove(tables, entries, counts, usage, slot)
+        return -1
+    return slot
 
 
 @kernel

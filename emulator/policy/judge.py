@@ -93,7 +93,7 @@ def judge(
     key = conntrack.packet_key(flights, p, eni_id)
     whole = flights[p, Field.FRAGMENT_OFFSET] == 0 or tables.settings.fragments != FRAGMENTS_DROP
     if whole and (not is_icmp or role != conntrack.QUERY_NONE):
-        slot = conntrack.live(tables, entries, counts, usage, key, now)
+        slot = conntrack.known(tables, entries, counts, usage, key, flights, p, now)
         if slot >= 0:
             tag = entries[slot, Entry.TAG]
             conntrack.refresh(tables, entries, counts, usage, slot, flights, p, key.from_a, now)
@@ -116,7 +116,8 @@ def judge(
     if protocol == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) != SYN:
         if tables.settings.midstream == MIDSTREAM_STRICT:
             return Decision(DROP, _MIDSTREAM, rule_id, 0)
-        if tables.settings.midstream == MIDSTREAM_RULES_ONLY or flights[p, Field.FLAGS] & (RST | SYN) != 0:
+        # Picked up is what Linux picks up: an ACK that neither opens nor ends anything (CT-32, LX-3, LX-4).
+        if tables.settings.midstream == MIDSTREAM_RULES_ONLY or flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) != ACK:
             return Decision(ACCEPT, 0, rule_id, 0)
     if is_icmp and role != conntrack.QUERY_REQUEST:
         return Decision(ACCEPT, 0, rule_id, 0)
