@@ -236,6 +236,15 @@ class Replay:
 
 def comments_of(result: PacketResult) -> tuple[str, ...]:
     """What stands beside a packet in Wireshark: the verdict line, then the way out if there is one."""
+    return tuple(_visible(line) for line in _comments(result))
+
+
+def _visible(text: str) -> str:
+    """Without control characters, as whoever prints the file prints them too."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+def _comments(result: PacketResult) -> tuple[str, ...]:
     if result.why is None:
         return (f"ACCEPT {result.rule}" if result.rule else "ACCEPT",)
     first = f"{result.verdict.upper()} {result.why.code} {result.why.at}: {result.why.text}"
