@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emulator.errors import UsageError
+from emulator.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from emulator.observe.explain import Explanation
@@ -34,11 +34,6 @@ def _console(stderr: bool = False) -> Any:
     if not console.is_terminal:
         console = Console(stderr=stderr, highlight=False, width=max(console.width, 160))
     return console
-
-
-def printable(text: object) -> str:
-    """One line that a terminal takes as text: control characters are replaced."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text))
 
 
 def _plain(text: object) -> str:

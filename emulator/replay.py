@@ -19,7 +19,7 @@ import numpy as np
 from emulator.datapath.state import Count, Outcome
 from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
-from emulator.errors import UsageError
+from emulator.errors import UsageError, printable
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface
 from emulator.model.topology import INTERNET, Topology
 from emulator.observe.flows import Flow, blocked_reasons, flows_of
@@ -239,7 +239,7 @@ def comments_of(result: PacketResult) -> tuple[str, ...]:
     if result.why is None:
         return (f"ACCEPT {result.rule}" if result.rule else "ACCEPT",)
     first = f"{result.verdict.upper()} {result.why.code} {result.why.at}: {result.why.text}"
-    return (first, result.why.way_out) if result.why.way_out else (first,)
+    return tuple(printable(line) for line in (first, result.why.way_out) if line)
 
 
 def address_map(topology: Topology, given: dict[str, str]) -> dict[tuple[int, int, int], tuple[int, int]]:
