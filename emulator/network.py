@@ -11,6 +11,7 @@ from emulator.engine import FOREVER, Engine
 from emulator.errors import UsageError
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
+from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service, parse_service
 from emulator.model.topology import INTERNET, Topology
 from emulator.observe.born import as_delivered, born_packet, born_since, outcome_of
@@ -139,6 +140,8 @@ class Network:
             return ids.of(self.place(source).id)
         owners = self.topology.owners.get(packet.five_tuple.source, [])
         inside = [key for key in owners if isinstance(self.topology.entities[key], NetworkInterface)]
+        if not inside and owners and isinstance(self.topology.entities[owners[0]], InterfaceEndpoint | NetworkLoadBalancer):
+            return ids.of(self.place(str(packet.five_tuple.source)).id)
         if len(inside) > 1:
             raise UsageError(f"{packet.five_tuple.source} belongs to {', '.join(inside)}; say source=")
         return ids.of((inside or owners or [INTERNET])[0])
@@ -171,6 +174,10 @@ class Network:
         asked = _address(text)
         if isinstance(entity, ExternalHost):
             return Place(entity.id, entity.name, (asked,) if asked else entity.ips, {}, entity.listen)
+        if isinstance(entity, InterfaceEndpoint | NetworkLoadBalancer):
+            node = next((node for node in entity.nodes if asked in (node.private_ip, node.public_ip)), entity.nodes[0])
+            public = {} if node.public_ip is None else {node.private_ip: node.public_ip}
+            return Place(node.interface, entity.name, (node.private_ip,), public, _served(entity), entity.vpc)
         if isinstance(entity, Instance):
             entity = self.topology.interfaces_of(entity.id)[0]
         ips = (asked,) if asked else entity.private_ips
@@ -223,6 +230,9 @@ class Network:
         entity = self.topology.entities.get(place_id)
         if isinstance(entity, NetworkInterface):
             return self.topology.get(entity.instance, Instance).listen
+        for endpoint in self.topology.all(InterfaceEndpoint):
+            if any(node.interface == place_id for node in endpoint.nodes):
+                return _served(endpoint)
         return entity.listen if isinstance(entity, ExternalHost) else None
 
     def copy(self) -> "Network":
@@ -268,6 +278,13 @@ def _address(text: str) -> Address | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def _served(entity: InterfaceEndpoint | NetworkLoadBalancer) -> tuple[Service, ...]:
+    """What an endpoint or a balancer answers."""
+    if isinstance(entity, InterfaceEndpoint):
+        return tuple(Service(TCP, (port, port)) for port in entity.ports)
+    return tuple(Service(listener.protocol, (listener.port, listener.port)) for listener in entity.listeners)
 
 
 def _probe(sender: Place, receiver: Place, service: Service, source_port: int) -> Any:
