@@ -161,7 +161,7 @@ def balanced(*targets, cross_zone=False, target_type="instance", protocol=6, kee
 
 
 def test_nlb_keeps_the_clients_address_for_instances():
-    """An instance sees the client's address, and its answer goes back through the balancer, not by its own route (measured on AWS, CT-16)."""
+    """An instance sees the client's address, and its answer goes back through the balancer, not by its own route (CT-16)."""
     talk = Dialogue(balanced("app1", app1="served"))
     talk.send(tcp(EXT, "198.51.100.80", "50000>80", "S")).accepted(source=EXT, destination=APP1, tracked=True)
     assert talk.trace.delivered.five_tuple.destination_port == 8080
