@@ -166,7 +166,7 @@ class Network:
         ------
         UsageError : nothing of the kind.
         """
-        entity = self.topology.end(text)
+        entity = self._owner_of_node(text) or self.topology.end(text)
         if entity is None:
             return Place(INTERNET, INTERNET, self._strangers(), {})
         if isinstance(entity, IPv4Address | IPv6Address):
@@ -175,7 +175,8 @@ class Network:
         if isinstance(entity, ExternalHost):
             return Place(entity.id, entity.name, (asked,) if asked else entity.ips, {}, entity.listen)
         if isinstance(entity, InterfaceEndpoint | NetworkLoadBalancer):
-            node = next((node for node in entity.nodes if asked in (node.private_ip, node.public_ip)), entity.nodes[0])
+            known = (node for node in entity.nodes if text == node.interface or (asked and asked in (node.private_ip, node.public_ip)))
+            node = next(known, entity.nodes[0])
             public = {} if node.public_ip is None else {node.private_ip: node.public_ip}
             return Place(node.interface, entity.name, (node.private_ip,), public, _served(entity), entity.vpc)
         if isinstance(entity, Instance):
@@ -184,6 +185,14 @@ class Network:
         instance = self.topology.get(entity.instance, Instance)
         vpc = self.topology.get(entity.subnet, Subnet).vpc
         return Place(entity.id, self.topology.display(entity.id), ips, dict(entity.public_ips), instance.listen, vpc)
+
+    def _owner_of_node(self, text: str) -> InterfaceEndpoint | NetworkLoadBalancer | None:
+        """The endpoint or balancer whose node has this interface id."""
+        owners: list[InterfaceEndpoint | NetworkLoadBalancer] = [
+            *self.topology.all(InterfaceEndpoint),
+            *self.topology.all(NetworkLoadBalancer),
+        ]
+        return next((owner for owner in owners if any(node.interface == text for node in owner.nodes)), None)
 
     def _strangers(self) -> tuple[Address, ...]:
         """An address of each family that no block of the topology names."""
@@ -230,9 +239,9 @@ class Network:
         entity = self.topology.entities.get(place_id)
         if isinstance(entity, NetworkInterface):
             return self.topology.get(entity.instance, Instance).listen
-        for endpoint in self.topology.all(InterfaceEndpoint):
-            if any(node.interface == place_id for node in endpoint.nodes):
-                return _served(endpoint)
+        served = self._owner_of_node(place_id)
+        if served is not None:
+            return _served(served)
         return entity.listen if isinstance(entity, ExternalHost) else None
 
     def copy(self) -> "Network":
