@@ -169,6 +169,12 @@ def replay(
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the map with its blocked flows (.png, .svg, .pdf).")] = None,
     pcapng: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the capture with verdicts as comments, for Wireshark.")] = None,
+    flow_logs: Annotated[
+        Path | None, typer.Option("--flow-logs", metavar="FILE", help="Write flow logs (.log, .log.gz, .parquet).")
+    ] = None,
+    flow_log_format: Annotated[
+        str | None, typer.Option("--flow-log-format", metavar="FIELDS", help="Their fields, as in '${srcaddr} ${dstaddr} ${action}'.")
+    ] = None,
     explain: Annotated[int | None, typer.Option("--explain", metavar="INDEX", help="Tell every step of this packet.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -177,10 +183,14 @@ def replay(
     from emulator.replay import replay as run
     from emulator.wire.atomic import check_writable
 
-    for output in (packets, figure, pcapng):
+    from emulator.observe.flowlogs import FlowLog, parse_format
+
+    log = FlowLog(parse_format(flow_log_format)) if flow_log_format is not None else FlowLog()
+    for output in (packets, figure, pcapng, flow_logs):
         if output is not None:
             check_writable(output)
-    result = run(load(network), capture, map=dict(_pair(text) for text in mapping or []), open_loop=open_loop, progress=True)
+    who = dict(_pair(text) for text in mapping or [])
+    result = run(load(network), capture, map=who, open_loop=open_loop, progress=True, flow_logs=flow_logs is not None)
     for trouble in result.troubles:
         print(printable(trouble), file=sys.stderr)
     if packets is not None:
@@ -189,13 +199,15 @@ def replay(
         result.save_figure(figure)
     if pcapng is not None:
         result.save_pcapng(pcapng)
+    if flow_logs is not None:
+        result.save_flow_logs(flow_logs, log)
     if as_json:
         print(json.dumps(result.to_json(), ensure_ascii=False))
     elif explain is not None:
         _print_packet(result, explain)
     else:
         _print_replay(result)
-    for output in (packets, figure, pcapng):
+    for output in (packets, figure, pcapng, flow_logs):
         if output is not None:
             print(printable(f"{output}: written"), file=sys.stderr)
 

@@ -10,7 +10,21 @@ import numpy as np
 
 from emulator.datapath import causes, translations
 from emulator.datapath.loop import Exit, advance
-from emulator.datapath.state import Count, Event, EventKind, Flight, Flow, Fragment, LinkState, Outcome, State, Step, Translation, new_state
+from emulator.datapath.state import (
+    Count,
+    Event,
+    EventKind,
+    Flight,
+    Flow,
+    Fragment,
+    LinkState,
+    Outcome,
+    Sighting,
+    State,
+    Step,
+    Translation,
+    new_state,
+)
 from emulator.datapath.translations import Ends
 from emulator.kernels import available, compiled, is_cached
 from emulator.model.topology import Topology
@@ -34,9 +48,10 @@ class Engine:
     topology : what to run; `edit` exchanges it while the state stays
     compiled : True or False to decide, None to compile when the work is large
     journal : whether every step is written down
+    flow_logs : whether every packet at every interface is, for `observe.flowlogs`
     """
 
-    def __init__(self, topology: Topology, *, compiled: bool | None = None, journal: bool = True) -> None:
+    def __init__(self, topology: Topology, *, compiled: bool | None = None, journal: bool = True, flow_logs: bool = False) -> None:
         self.ids = Ids()
         self.topology = topology
         self.tables = compile_tables(topology, self.ids)
@@ -48,6 +63,8 @@ class Engine:
         self._journal = journal
         if not journal:
             self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
+        if flow_logs:
+            self.state = self.state._replace(sightings=np.zeros((1024, len(Sighting)), dtype=np.int64))
 
     @property
     def now_ns(self) -> int:
@@ -191,6 +208,8 @@ class Engine:
             self.state = state._replace(flows=flows, flow_index=reindexed_flows(flows, int(state.counts[Count.FLOWS, 0])))
         elif code == Exit.BIRTHS:
             self.state = state._replace(births=_doubled(state.births), born_outcomes=_doubled(state.born_outcomes))
+        elif code == Exit.SIGHTINGS:
+            self.state = state._replace(sightings=_doubled(state.sightings))
         elif code == Exit.TRANSLATIONS:
             self._clear_translations()
         else:

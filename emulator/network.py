@@ -11,6 +11,7 @@ from emulator.engine import FOREVER, Engine
 from emulator.errors import UsageError
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
+from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service, parse_service
 from emulator.model.topology import INTERNET, Topology
 from emulator.observe.born import as_delivered, born_packet, born_since, outcome_of
@@ -139,6 +140,8 @@ class Network:
             return ids.of(self.place(source).id)
         owners = self.topology.owners.get(packet.five_tuple.source, [])
         inside = [key for key in owners if isinstance(self.topology.entities[key], NetworkInterface)]
+        if not inside and owners and isinstance(self.topology.entities[owners[0]], InterfaceEndpoint | NetworkLoadBalancer):
+            return ids.of(self.place(str(packet.five_tuple.source)).id)
         if len(inside) > 1:
             raise UsageError(f"{packet.five_tuple.source} belongs to {', '.join(inside)}; say source=")
         return ids.of((inside or owners or [INTERNET])[0])
@@ -163,7 +166,7 @@ class Network:
         ------
         UsageError : nothing of the kind.
         """
-        entity = self.topology.end(text)
+        entity = self._owner_of_node(text) or self.topology.end(text)
         if entity is None:
             return Place(INTERNET, INTERNET, self._strangers(), {})
         if isinstance(entity, IPv4Address | IPv6Address):
@@ -171,12 +174,25 @@ class Network:
         asked = _address(text)
         if isinstance(entity, ExternalHost):
             return Place(entity.id, entity.name, (asked,) if asked else entity.ips, {}, entity.listen)
+        if isinstance(entity, InterfaceEndpoint | NetworkLoadBalancer):
+            known = (node for node in entity.nodes if text == node.interface or (asked and asked in (node.private_ip, node.public_ip)))
+            node = next(known, entity.nodes[0])
+            public = {} if node.public_ip is None else {node.private_ip: node.public_ip}
+            return Place(node.interface, entity.name, (node.private_ip,), public, _served(entity), entity.vpc)
         if isinstance(entity, Instance):
             entity = self.topology.interfaces_of(entity.id)[0]
         ips = (asked,) if asked else entity.private_ips
         instance = self.topology.get(entity.instance, Instance)
         vpc = self.topology.get(entity.subnet, Subnet).vpc
         return Place(entity.id, self.topology.display(entity.id), ips, dict(entity.public_ips), instance.listen, vpc)
+
+    def _owner_of_node(self, text: str) -> InterfaceEndpoint | NetworkLoadBalancer | None:
+        """The endpoint or balancer whose node has this interface id."""
+        owners: list[InterfaceEndpoint | NetworkLoadBalancer] = [
+            *self.topology.all(InterfaceEndpoint),
+            *self.topology.all(NetworkLoadBalancer),
+        ]
+        return next((owner for owner in owners if any(node.interface == text for node in owner.nodes)), None)
 
     def _strangers(self) -> tuple[Address, ...]:
         """An address of each family that no block of the topology names."""
@@ -223,6 +239,9 @@ class Network:
         entity = self.topology.entities.get(place_id)
         if isinstance(entity, NetworkInterface):
             return self.topology.get(entity.instance, Instance).listen
+        served = self._owner_of_node(place_id)
+        if served is not None:
+            return _served(served)
         return entity.listen if isinstance(entity, ExternalHost) else None
 
     def copy(self) -> "Network":
@@ -268,6 +287,13 @@ def _address(text: str) -> Address | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def _served(entity: InterfaceEndpoint | NetworkLoadBalancer) -> tuple[Service, ...]:
+    """What an endpoint or a balancer answers."""
+    if isinstance(entity, InterfaceEndpoint):
+        return tuple(Service(TCP, (port, port)) for port in entity.ports)
+    return tuple(Service(listener.protocol, (listener.port, listener.port)) for listener in entity.listeners)
 
 
 def _probe(sender: Place, receiver: Place, service: Service, source_port: int) -> Any:

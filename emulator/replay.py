@@ -32,6 +32,7 @@ from emulator.wire.headers import FIELDS, Field, Matrix, parse_many
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
 
 if TYPE_CHECKING:
+    from emulator.observe.flowlogs import FlowLog
     from matplotlib.axes import Axes
 
 SCHEMA = "vpcemu.replay/1"
@@ -193,6 +194,22 @@ class Replay:
 
         figure.save(self.topology, path, flow_lines(self.flows), title=title or f"{self.topology.name}: {Path(self.capture).name}")
 
+    def save_flow_logs(self, path: str | Path, log: "FlowLog | None" = None) -> int:
+        """Write what VPC Flow Logs would have: ``x.log``, ``x.log.gz`` or ``x.parquet``; gives the rows.
+
+        Raises
+        ------
+        UsageError : the replay kept none (``flow_logs=True``), or Parquet without pyarrow.
+        CaptureError : a place that cannot be written to.
+        """
+        from emulator.observe.flowlogfiles import save
+        from emulator.observe.flowlogs import FlowLog
+
+        made = log or FlowLog()
+        rows = list(made.rows(self.topology, self.engine.ids, self.engine.state))
+        save(path, made, rows)
+        return len(rows)
+
     def save_pcapng(self, path: str | Path) -> int:
         """Write the capture again with a comment on every packet: verdict and reason, then the way out; gives the packets.
 
@@ -322,6 +339,7 @@ def replay(
     open_loop: bool = False,
     progress: bool = False,
     compiled: bool | None = None,
+    flow_logs: bool = False,
 ) -> Replay:
     """Feed a capture through a topology.
 
@@ -331,6 +349,7 @@ def replay(
     open_loop : True sends every packet, whatever became of its cause
     progress : show a bar on a terminal
     compiled : True or False to decide, None to compile when the capture is large
+    flow_logs : keep what `Replay.save_flow_logs` needs
 
     Raises
     ------
@@ -348,7 +367,7 @@ def replay(
         mapped: list[Matrix] = []
         for window in windows(source, bar):
             if engine is None:
-                engine = Engine(topology, compiled=compiled, journal=len(window) <= JOURNAL_UP_TO)
+                engine = Engine(topology, compiled=compiled, journal=len(window) <= JOURNAL_UP_TO, flow_logs=flow_logs)
                 engine.causal = not open_loop
             seen.append(window)
             mapped.append(apply_map(window, table))
@@ -356,7 +375,7 @@ def replay(
         if bar is not None:
             bar.close()
         if engine is None:
-            engine = Engine(topology, compiled=False)
+            engine = Engine(topology, compiled=False, flow_logs=flow_logs)
         engine.advance()
         empty = np.zeros((0, FIELDS), dtype=np.int64)
         return Replay(

@@ -3,18 +3,20 @@
     ready = max(now, when the last bit before it has left)     rate: one packet after another, each direction apart
     arrival = ready + length × 8 / rate + latency
 
-A packet that would wait behind more than ``queue`` bytes is dropped (tail drop).  Loss is a hash of (seed, packet id,
+Jitter is up to so much more delay, by a hash as well; a packet never overtakes the one before it.  Faults are stretches
+of time in which a link is down, slower or lossier.  A packet that would wait behind more than ``queue`` bytes is dropped (tail drop).  Loss is a hash of (seed, packet id,
 link), so a run is the same on every machine.  Between places without a declared link a packet arrives at once.
 """
 
 from emulator.datapath.state import LinkState, State
 from emulator.kernels import kernel
 from emulator.policy.reasons import Reason
-from emulator.policy.tables import LinkColumn, Tables
+from emulator.policy.tables import FaultColumn, LinkColumn, Tables
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Field
 
-LOST, QUEUE_FULL = -int(Reason.EMU_LINK_LOSS), -int(Reason.EMU_LINK_QUEUE_FULL)
+LOST, QUEUE_FULL, DOWN = -int(Reason.EMU_LINK_LOSS), -int(Reason.EMU_LINK_QUEUE_FULL), -int(Reason.EMU_LINK_DOWN)
+_JITTER = 1  # a hash of its own, so that what is lost says nothing about what is late
 _BITS = 8 * 10**9
 _PPB = 10**9
 
@@ -32,12 +34,18 @@ def link_between(tables: Tables, a: int, b: int) -> int:
 
 @kernel
 def arrival(tables: Tables, state: State, p: int, lane: int, now: int) -> int:
-    """Time in ns at which a packet that enters a lane (see `link_between`) now arrives; `LOST` or `QUEUE_FULL`."""
+    """Time in ns at which a packet that enters a lane (see `link_between`) now arrives; `LOST`, `QUEUE_FULL` or `DOWN`."""
     if lane < 0:
         return now
     row = lane >> 1
     links = tables.links
-    loss = links[row, LinkColumn.LOSS_PPB]
+    loss, latency = links[row, LinkColumn.LOSS_PPB], links[row, LinkColumn.LATENCY_NS]
+    for at in range(links[row, LinkColumn.FAULTS], links[row, LinkColumn.FAULTS_END]):
+        if tables.faults[at, FaultColumn.START_NS] <= now < tables.faults[at, FaultColumn.END_NS]:
+            if tables.faults[at, FaultColumn.DOWN] != 0:
+                return DOWN
+            loss += tables.faults[at, FaultColumn.LOSS_PPB]
+            latency += tables.faults[at, FaultColumn.LATENCY_NS]
     if loss > 0 and mix(mix(mix(0, tables.settings.seed), state.flights[p, Field.INDEX]), lane) % _PPB < loss:
         return LOST
     ready, rate = now, links[row, LinkColumn.RATE_BPS]
@@ -48,4 +56,11 @@ def arrival(tables: Tables, state: State, p: int, lane: int, now: int) -> int:
             return QUEUE_FULL
         ready += state.flights[p, Field.LENGTH] * _BITS // rate
         state.links[lane, LinkState.BUSY_NS] = ready
-    return ready + links[row, LinkColumn.LATENCY_NS]
+    due = ready + latency
+    jitter = links[row, LinkColumn.JITTER_NS]
+    if jitter > 0:
+        chance = mix(mix(mix(_JITTER, tables.settings.seed), state.flights[p, Field.INDEX]), lane) >> 12
+        due += (chance * jitter) >> 20
+    due = max(due, state.links[lane, LinkState.LAST_NS])
+    state.links[lane, LinkState.LAST_NS] = due
+    return due

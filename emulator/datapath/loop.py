@@ -44,9 +44,10 @@ class Exit(IntEnum):
     FRAGMENTS = 7
     BIRTHS = 8
     TRANSLATIONS = 9
+    SIGHTINGS = 10
 
 
-IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS, BIRTHS, TRANSLATIONS = (int(reason) for reason in Exit)
+IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS, BIRTHS, TRANSLATIONS, SIGHTINGS = (int(reason) for reason in Exit)
 
 
 @kernel
@@ -69,6 +70,8 @@ def _room(state: State) -> int:
         return BIRTHS
     if counts[Count.TRANSLATIONS, 0] + 1 > state.translations.shape[0]:
         return TRANSLATIONS
+    if state.sightings.shape[0] > 0 and counts[Count.SIGHTINGS, 0] + SPARE > state.sightings.shape[0]:
+        return SIGHTINGS
     return IDLE
 
 

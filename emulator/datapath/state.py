@@ -170,6 +170,32 @@ class Translation(IntEnum):
     NODE = 13
 
 
+class Sighting(IntEnum):
+    """Columns of ``sightings``: one packet seen at one interface in one direction, for flow logs; no rows if nobody asks.
+
+    ACTION is a `Verdict` of groups and ACL together (FL-6); TARGET the next hop of what leaves.  The header is as it was there.
+    """
+
+    TIME_NS = 0
+    PACKET = 1
+    PLACE = 2
+    DIRECTION = 3
+    ACTION = 4
+    REASON = 5
+    FAMILY = 6
+    PROTOCOL = 7
+    SOURCE_HI = 8
+    SOURCE_LO = 9
+    DESTINATION_HI = 10
+    DESTINATION_LO = 11
+    SOURCE_PORT = 12
+    DESTINATION_PORT = 13
+    FLAGS = 14
+    LENGTH = 15
+    TARGET = 16
+    RULE = 17
+
+
 class Count(IntEnum):
     """Rows of ``counts`` (n, 1); the first two are the tracking table's own."""
 
@@ -186,6 +212,7 @@ class Count(IntEnum):
     WAITING = 10
     BORN = 11
     TRANSLATIONS = 12
+    SIGHTINGS = 13
 
 
 class LinkState(IntEnum):
@@ -254,6 +281,7 @@ class State(NamedTuple):
     born_outcomes: Matrix
     translations: Matrix
     translation_index: Matrix
+    sightings: Matrix
     counts: Matrix
 
 
@@ -281,5 +309,6 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         born_outcomes=zeros(256, len(Outcome)),
         translations=zeros(16, len(Translation)),
         translation_index=zeros(64, 1),
+        sightings=zeros(0, len(Sighting)),
         counts=counts,
     )

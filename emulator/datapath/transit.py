@@ -13,7 +13,7 @@ A zone that is not said counts as every zone.
 
 from emulator.datapath import queue
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides
-from emulator.datapath.journal import finish, passed
+from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.leave import ARRIVE, SEND, TRANSIT, cross
 from emulator.datapath.state import Flight, State
 from emulator.kernels import kernel
@@ -98,9 +98,11 @@ def transit_gateway(tables: Tables, state: State, p: int, gateway: int, now: int
             if decision.verdict == WAITING:
                 return
             if decision.verdict != ACCEPT:
+                sighted(state, p, now, tables.nodes[node, NodeColumn.ID], INGRESS, DROP, decision.reason, decision.rule, 0)
                 finish(state, p, now, ACL_INGRESS, entered, DROP, decision.reason, decision.rule)
                 return
             passed(state, p, now, ACL_INGRESS, entered, decision.rule, 0, 0)
+        sighted(state, p, now, tables.nodes[node, NodeColumn.ID], INGRESS, ACCEPT, 0, 0, 0)
     _route(tables, state, p, gateway, attachment, zone, now)
 
 

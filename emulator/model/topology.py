@@ -200,7 +200,7 @@ class Topology:
         known = [self.display(key) for key, entity in self.entities.items() if isinstance(entity, Instance | ExternalHost)]
         raise UsageError(f"{self.name}: nothing is called {text}{names.suggestion(text, known)}")
 
-    def end(self, text: str) -> Instance | NetworkInterface | ExternalHost | Address | None:
+    def end(self, text: str) -> Instance | NetworkInterface | ExternalHost | InterfaceEndpoint | NetworkLoadBalancer | Address | None:
         """What a question's source or destination means: an entity, an address that nothing here has, None for ``internet``.
 
         Raises
@@ -216,7 +216,7 @@ class Topology:
         if stranger is not None and not self.owners.get(stranger):
             return stranger
         entity = self.find(text)
-        if not isinstance(entity, Instance | NetworkInterface | ExternalHost):
+        if not isinstance(entity, Instance | NetworkInterface | ExternalHost | InterfaceEndpoint | NetworkLoadBalancer):
             noun = names.NOUN[type(entity)]
             raise UsageError(f"{text} is a {noun}, which sends nothing; name an instance, an interface, a host outside or an address")
         return entity

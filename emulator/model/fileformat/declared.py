@@ -20,6 +20,7 @@ from emulator.model.entities import (
 )
 from emulator.model.fileformat.attachments import Attachments
 from emulator.model.fileformat.fileforms import FileForm, VpcForm
+from emulator.model.fileformat.joineddeclared import joined_beside, joined_of_vpc
 from emulator.model.fileformat.nodes import Document, Path, Trouble
 from emulator.model.fileformat.policyform import settings
 from emulator.model.fileformat.rulebook import Rulebook
@@ -92,6 +93,7 @@ class Declared:
         yield from self._rules.lists(name, form)
         yield from self._rules.groups(name, form)
         yield from self._attachments.entities(name)
+        yield from joined_of_vpc(self._document, self._attachments, name, form)
 
     def _tables(self, vpc: str, form: VpcForm) -> Iterator[RouteTable]:
         main = form.main_route_table
@@ -117,6 +119,7 @@ class Declared:
         for name, form in self._form.vpc_peering_connections.items():
             at = place("vpc_peering_connections", name)
             yield VpcPeeringConnection(name, form.requester, form.accepter, form.status, form.id, at, form.inter_region)
+        yield from joined_beside(self._document, self._attachments, self._form)
         for name, host in self._form.internet.items():
             ips = (*(() if host.ip is None else (host.ip,)), *host.ips)
             listen = None if host.listen is None else tuple(host.listen)

@@ -29,6 +29,14 @@ from emulator.model.fileformat.fields import (
     UdpStreamTimeout,
     UdpTimeout,
 )
+from emulator.model.fileformat.joinedforms import (
+    BalancerForm,
+    CustomerNetworkForm,
+    EndpointForm,
+    TargetGroupForm,
+    TransitGatewayForm,
+    VpnGatewayText,
+)
 from emulator.model.fileformat.policyform import PolicyForm, spelling
 from emulator.model.fileformat.ruleforms import MADE_ID, Form, NetworkAclForm, PrefixListForm, SecurityGroupForm, TrafficForm
 
@@ -220,6 +228,10 @@ class VpcForm(Form):
     prefix_lists: dict[Name, BlockList] = Field(default_factory=dict, description="Prefix lists by name.")
     security_groups: dict[Name, SecurityGroupForm] = Field(default_factory=dict, description="Security groups by name.")
     nat_gateways: dict[Name, NatGatewayForm] = Field(default_factory=dict, description="NAT gateways by name.")
+    vpn_gateway: VpnGatewayText | None = Field(None, description="Its virtual private gateway: a name.")
+    vpc_endpoints: dict[Name, EndpointForm] = Field(default_factory=dict, description="VPC endpoints by name.")
+    target_groups: dict[Name, TargetGroupForm] = Field(default_factory=dict, description="Target groups by name.")
+    network_load_balancers: dict[Name, BalancerForm] = Field(default_factory=dict, description="Network load balancers by name.")
     instances: dict[Name, InstanceForm] = Field(default_factory=dict, description="Instances by name.")
     id: Name = Field("", description=MADE_ID)
 
@@ -303,6 +315,8 @@ class FileForm(Form):
     topology: str = Field("", description="The name of the whole.")
     vpcs: dict[Name, VpcForm] = Field(default_factory=dict, description="VPCs by name.")
     vpc_peering_connections: dict[Name, PeeringForm] = Field(default_factory=dict, description="Peering connections by name.")
+    transit_gateways: dict[Name, TransitGatewayForm] = Field(default_factory=dict, description="Transit gateways by name.")
+    customer_networks: dict[Name, CustomerNetworkForm] = Field(default_factory=dict, description="Networks behind a VPN or Direct Connect.")
     internet: dict[Name, ExternalHostForm] = Field(default_factory=dict, description="Hosts outside by name.")
     links: list[LinkForm] = Field(default_factory=list, description="Delay, rate, queue and loss, where they differ from none.")
     expect: list[ExpectationForm] = Field(default_factory=list, description="What `vpcemu check` tests.")
