@@ -156,14 +156,14 @@ class Network:
         rule = self.words.rule(outcome[Outcome.RULE])
         return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), rule, at, made)
 
-    def place(self, text: str) -> Place:
+    def place(self, text: str, receiving: bool = False) -> Place:
         """What a question's SOURCE or DESTINATION means: a name, an id, ``instance:interface``, an address, ``internet``.
 
         Raises
         ------
         UsageError : nothing of the kind.
         """
-        entity = self.topology.end(text)
+        entity = self.topology.end(text, receiving)
         if entity is None:
             return Place(INTERNET, INTERNET, self._strangers(), {})
         if isinstance(entity, IPv4Address | IPv6Address):
@@ -204,7 +204,7 @@ class Network:
             wanted = parse_service(service) if isinstance(service, str) else service
         except ValueError as trouble:
             raise UsageError(str(trouble)) from None
-        sender, receiver = self.place(source), self.place(destination)
+        sender, receiver = self.place(source), self.place(destination, receiving=True)
         probe = _probe(sender, receiver, wanted, source_port or EPHEMERAL_PORT)
         twin = self.copy()
         forward = twin.send(probe, source=sender.id)

@@ -68,13 +68,71 @@ KINDS: dict[str, tuple[str, str]] = {
 }
 # Keys that bear on no packet, or only in ways that the listed resources show again.
 PASSED_OVER = frozenset(
-    "availabilityzones regions images volumes snapshots keypairs tags buckets users roles policies groups owner "
-    "responsemetadata nexttoken accountattributes dhcpoptions instancestatuses instanceattributes launchtemplates "
-    "launchconfigurations autoscalinggroups stacks stacksummaries functions clusters certificates hostedzones "
-    "resourcerecordsets alarms topics queues queueurls trails detectors collectorversion provider account accountid "
-    "region timestamp version marker istruncated spotinstancerequests placementgroups credentialreport accountsummary "
-    "vpcclassiclinks dbsubnetgroups dbsecuritygroups subnetgroups clustergroups iaminstanceprofileassociations "
-    "availabilityzone description name date source licence license metadata availabilityzonesinfo".split()
+    [
+        "availabilityzones",
+        "regions",
+        "images",
+        "volumes",
+        "snapshots",
+        "keypairs",
+        "tags",
+        "buckets",
+        "users",
+        "roles",
+        "policies",
+        "groups",
+        "owner",
+        "responsemetadata",
+        "nexttoken",
+        "accountattributes",
+        "dhcpoptions",
+        "instancestatuses",
+        "instanceattributes",
+        "launchtemplates",
+        "launchconfigurations",
+        "autoscalinggroups",
+        "stacks",
+        "stacksummaries",
+        "functions",
+        "clusters",
+        "certificates",
+        "hostedzones",
+        "resourcerecordsets",
+        "alarms",
+        "topics",
+        "queues",
+        "queueurls",
+        "trails",
+        "detectors",
+        "collectorversion",
+        "provider",
+        "account",
+        "accountid",
+        "region",
+        "timestamp",
+        "version",
+        "marker",
+        "istruncated",
+        "spotinstancerequests",
+        "placementgroups",
+        "credentialreport",
+        "accountsummary",
+        "vpcclassiclinks",
+        "dbsubnetgroups",
+        "dbsecuritygroups",
+        "subnetgroups",
+        "clustergroups",
+        "iaminstanceprofileassociations",
+        "availabilityzone",
+        "description",
+        "name",
+        "date",
+        "source",
+        "licence",
+        "license",
+        "metadata",
+        "availabilityzonesinfo",
+    ]
 )
 BARE = {id_field: kind for kind, id_field in KINDS.values() if id_field and kind not in ("TransitGatewayAttachments", "Addresses")}
 DEEPEST = 6
@@ -162,7 +220,7 @@ def read_snapshot(path: Path, report: Report, documents: "dict[Path, Any] | None
 
     Parameters
     ----------
-    documents : files that are read already.
+    documents : the files that count, read already; None reads all of them.
 
     Raises
     ------
@@ -170,8 +228,7 @@ def read_snapshot(path: Path, report: Report, documents: "dict[Path, Any] | None
     """
     snapshot = Snapshot(path.resolve().name.split(".")[0] or "snapshot")
     read = 0
-    for file in json_files(path):
-        document = (documents or {}).get(file) if documents and file in documents else read_json(file)
+    for file, document in documents.items() if documents is not None else ((file, read_json(file)) for file in json_files(path)):
         read += 1
         shown = str(file.relative_to(path)) if path.is_dir() else file.name
         _Reader(snapshot, report, file, shown).take(document, 0)

@@ -200,8 +200,10 @@ class Topology:
         known = [self.display(key) for key, entity in self.entities.items() if isinstance(entity, Instance | ExternalHost)]
         raise UsageError(f"{self.name}: nothing is called {text}{names.suggestion(text, known)}")
 
-    def end(self, text: str) -> Instance | NetworkInterface | ExternalHost | Address | None:
+    def end(self, text: str, receiving: bool = False) -> Instance | NetworkInterface | ExternalHost | Address | None:
         """What a question's source or destination means: an entity, an address that nothing here has, None for ``internet``.
+
+        With ``receiving`` the address of a gateway or a balancer can be asked about too: it sends nothing of its own.
 
         Raises
         ------
@@ -217,6 +219,8 @@ class Topology:
             return stranger
         entity = self.find(text)
         if not isinstance(entity, Instance | NetworkInterface | ExternalHost):
+            if receiving and stranger is not None:
+                return stranger
             noun = names.NOUN[type(entity)]
             raise UsageError(f"{text} is a {noun}, which sends nothing; name an instance, an interface, a host outside or an address")
         return entity
