@@ -49,7 +49,7 @@ class Network:
 
     Parameters
     ----------
-    topology : a Topology, or the path of a topology file
+    topology : a Topology, or the path of a topology file or of anything else that `vpcemu import` takes
     compiled : True or False to decide, None to compile the kernels when the work is large
     policy : other settings than the topology's
 
@@ -256,9 +256,9 @@ class Network:
 
 def _loaded(topology: Topology | str | Path, policy: Policy | None) -> Topology:
     if isinstance(topology, str | Path):
-        from emulator.model.files import load
+        from emulator.importers.network import load_network
 
-        return _loaded(load(topology), policy)
+        return _loaded(load_network(topology), policy)
     return topology if policy is None else topology.replace(policy=policy)
 
 

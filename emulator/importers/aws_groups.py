@@ -94,8 +94,8 @@ def _rule_peers(shop: Workshop, group: Record, record: Record, vpc: str) -> Iter
     yield from record.blocks("CidrIpv4")
     yield from record.blocks("CidrIpv6")
     if "PrefixListId" in record:
-        id = record.text("PrefixListId")
-        yield ListPeer(shop.prefix_list(id, vpc, f"a rule of {group.id}", record.place).id)
+        list_id = record.text("PrefixListId")
+        yield ListPeer(shop.prefix_list(list_id, vpc, f"a rule of {group.id}", record.place).id)
     referenced = record.part("ReferencedGroupInfo").text("GroupId")
     if referenced:
         yield _group_peer(shop, group, referenced)
@@ -125,8 +125,8 @@ def _permission_peers(
         made = shop.prefix_list(item.text("PrefixListId"), vpc, f"a rule of {group.id}", group.place)
         yield ListPeer(made.id), item.text("Description")
     for item in permission.parts("UserIdGroupPairs"):
-        id = item.text("GroupId") or names.get((item.text("VpcId") or vpc, item.text("GroupName")), item.text("GroupName"))
-        yield _group_peer(shop, group, id), item.text("Description")
+        group_id = item.text("GroupId") or names.get((item.text("VpcId") or vpc, item.text("GroupName")), item.text("GroupName"))
+        yield _group_peer(shop, group, group_id), item.text("Description")
 
 
 def _group_peer(shop: Workshop, group: Record, id: str) -> GroupPeer:

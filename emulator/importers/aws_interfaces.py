@@ -5,7 +5,7 @@ attached to nothing carries nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from emulator.importers.records import Record
 from emulator.importers.workshop import Workshop
@@ -88,13 +88,13 @@ def _add_instance(shop: Workshop, taken: _Taken, record: Record) -> None:
 
 def _fuller(shop: Workshop, instance: Record, embedded: Record) -> Record:
     """The interface's own description, if it is there and says that it belongs to this instance (IM-5)."""
-    id = embedded.text("NetworkInterfaceId")
-    own = shop.snapshot.get("NetworkInterfaces", id)
+    eni_id = embedded.text("NetworkInterfaceId")
+    own = shop.snapshot.get("NetworkInterfaces", eni_id)
     if own is not None and own.part("Attachment").text("InstanceId") in ("", instance.id):
         if "Attachment" not in own:
             own.data["Attachment"] = embedded.data.get("Attachment")
         return own
-    return Record(embedded.data, "NetworkInterface", id, embedded.place, embedded.account, embedded.region)
+    return Record(embedded.data, "NetworkInterface", eni_id, embedded.place, embedded.account, embedded.region)
 
 
 def _add_alone(shop: Workshop, taken: _Taken, record: Record) -> None:
@@ -122,11 +122,7 @@ def _add_alone(shop: Workshop, taken: _Taken, record: Record) -> None:
         shop.report.assumed("NetworkInterface", record.id, text, record.place)
     name = record.id if not owner else machine
     shop.add(Instance(name, shop.parts[made.subnet].vpc, id=machine, place=record.place))
-    shop.add(NetworkInterface("eth0", machine, *_fields(made)))
-
-
-def _fields(eni: NetworkInterface) -> tuple[object, ...]:
-    return (eni.subnet, eni.private_ips, eni.public_ips, eni.security_groups, eni.source_dest_check, eni.tracking, eni.id, eni.place)
+    shop.add(replace(made, name="eth0", instance=machine))
 
 
 def _named(part: object) -> tuple[str, ...]:
@@ -146,34 +142,36 @@ def _by_the_gateway(shop: Workshop, record: Record, what: str) -> None:
 
 def _interface(shop: Workshop, taken: _Taken, record: Record, instance: Record | None) -> NetworkInterface | None:
     """The interface, as far as it can be placed; what cannot is noted."""
-    id = record.text("NetworkInterfaceId") or (f"eni-{record.id}" if record.id else "")
+    eni_id = record.text("NetworkInterfaceId") or (f"eni-{record.id}" if record.id else "")
     subnet = shop.subnet(record.text("SubnetId"))
     if subnet is None:
         text = f"its subnet {record.text('SubnetId') or '(none named)'} is not in the data"
-        shop.report.left_out("NetworkInterface", id, text, record.place)
+        shop.report.left_out("NetworkInterface", eni_id, text, record.place)
         return None
-    if id in taken.enis:
-        other, id = id, f"{id}-{instance.id if instance else len(taken.enis)}"
+    if eni_id in taken.enis:
+        other, eni_id = eni_id, f"{eni_id}-{instance.id if instance else len(taken.enis)}"
         shop.report.assumed(
-            "NetworkInterface", other, f"it is named by several instances; that of {id[len(other) + 1 :]} is called {id}", record.place
+            "NetworkInterface", other, f"named by several instances; that of {eni_id[len(other) + 1 :]} is called {eni_id}", record.place
         )
-    privates = tuple(ip for ip in dict.fromkeys(_privates(record)) if _fits(shop, taken, id, ip, subnet, record.place))
+    privates = tuple(ip for ip in dict.fromkeys(_privates(record)) if _fits(shop, taken, eni_id, ip, subnet, record.place))
     if not privates:
-        shop.report.left_out("NetworkInterface", id, "none of its addresses can be used", record.place)
+        shop.report.left_out("NetworkInterface", eni_id, "none of its addresses can be used", record.place)
         return None
-    taken.enis[id] = instance.id if instance else ""
-    publics = tuple(pair for pair in _publics(shop, taken, record, instance, privates) if _is_free(shop, taken, id, pair[1], record.place))
+    taken.enis[eni_id] = instance.id if instance else ""
+    pairs = _publics(taken, record, instance, privates)
+    publics = tuple(pair for pair in pairs if _is_free(shop, taken, eni_id, pair[1], record.place))
     for key in ("Ipv4Prefixes", "Ipv6Prefixes"):
         if key in record:
-            shop.report.not_modelled("NetworkInterface", id, f"its {key} are left out: addresses in them are nobody's here", record.place)
+            shop.report.not_modelled("NetworkInterface", eni_id, f"its {key} are left out: they are nobody's here", record.place)
     if record.flag("DenyAllIgwTraffic"):
-        shop.report.not_modelled("NetworkInterface", id, "it denies all traffic with the internet gateway; here it does not", record.place)
+        shop.report.not_modelled("NetworkInterface", eni_id, "it denies traffic with the internet gateway; not here", record.place)
     tracking = record.part("ConnectionTrackingConfiguration")
     groups = tuple(dict.fromkeys(_groups(shop, record, instance, subnet)))
     timeouts = ConnectionTracking(*(tracking.number(key) for key in ("TcpEstablishedTimeout", "UdpTimeout", "UdpStreamTimeout")))
     check = record.flag("SourceDestCheck", instance.flag("SourceDestCheck", True) if instance is not None else True)
     name = f"eth{record.part('Attachment').number('DeviceIndex') or 0}"
-    return NetworkInterface(name, instance.id if instance else "", subnet.id, privates, publics, groups, check, timeouts, id, record.place)
+    owner = instance.id if instance else ""
+    return NetworkInterface(name, owner, subnet.id, privates, publics, groups, check, timeouts, eni_id, record.place)
 
 
 def _privates(record: Record) -> Iterator[Address]:
@@ -200,9 +198,7 @@ def _fits(shop: Workshop, taken: _Taken, id: str, ip: Address, subnet: Subnet, p
     return not trouble
 
 
-def _publics(
-    shop: Workshop, taken: _Taken, record: Record, instance: Record | None, privates: tuple[Address, ...]
-) -> Iterator[tuple[Address, Address]]:
+def _publics(taken: _Taken, record: Record, instance: Record | None, privates: tuple[Address, ...]) -> Iterator[tuple[Address, Address]]:
     """Pairs of private and public address: as the interface says, then as the elastic addresses do, then the instance."""
     found: dict[Address, Address] = {}
     for part in record.parts("PrivateIpAddresses"):
@@ -233,15 +229,15 @@ def _is_free(shop: Workshop, taken: _Taken, id: str, public: Address, place: str
 def _groups(shop: Workshop, record: Record, instance: Record | None, subnet: Subnet) -> Iterator[str]:
     listed = record.parts("Groups") or (instance.parts("SecurityGroups") if instance is record else [])
     for part in listed:
-        id = part.text("GroupId")
-        group = shop.parts.get(id)
+        group_id = part.text("GroupId")
+        group = shop.parts.get(group_id)
         if group is None:
             text = "its rules are not in the data; taken to allow nothing"
-            shop.report.unknown("SecurityGroup", id, text, record.place)
-            group = SecurityGroup(id, subnet.vpc, (), (), id=id, place=record.place)
+            shop.report.unknown("SecurityGroup", group_id, text, record.place)
+            group = SecurityGroup(group_id, subnet.vpc, (), (), id=group_id, place=record.place)
             shop.add(group)
         if isinstance(group, SecurityGroup) and group.vpc == subnet.vpc:
-            yield id
+            yield group_id
         else:
-            text = f"group {id} of another VPC is attached to it (SG-60); its rules are left out here"
+            text = f"group {group_id} of another VPC is attached to it (SG-60); its rules are left out here"
             shop.report.not_modelled("NetworkInterface", record.id, text, record.place)

@@ -173,8 +173,8 @@ def _destinations(shop: Workshop, table: Record, record: Record, vpc: str) -> It
     yield from record.blocks("DestinationCidrBlock")
     yield from record.blocks("DestinationIpv6CidrBlock")
     if "DestinationPrefixListId" in record:
-        id = record.text("DestinationPrefixListId")
-        yield ListPeer(shop.prefix_list(id, vpc, f"a route of {table.id}", table.place).id)
+        list_id = record.text("DestinationPrefixListId")
+        yield ListPeer(shop.prefix_list(list_id, vpc, f"a route of {table.id}", table.place).id)
 
 
 def _shown(destination: Block | ListPeer) -> str:

@@ -19,8 +19,26 @@ from emulator.model.topology import Topology
 
 MOST_BYTES = 4_000_000  # CloudFormation itself takes a million
 QUIET = frozenset(
-    "Tags ImageId KeyName UserData IamInstanceProfile InstanceType BlockDeviceMappings Monitoring Tenancy LaunchTemplate "
-    "InstanceTenancy GroupDescription Description EbsOptimized CreditSpecification Volumes Domain Metadata PropagateTagsToVolumeOnCreation".split()
+    [
+        "Tags",
+        "ImageId",
+        "KeyName",
+        "UserData",
+        "IamInstanceProfile",
+        "InstanceType",
+        "BlockDeviceMappings",
+        "Monitoring",
+        "Tenancy",
+        "LaunchTemplate",
+        "InstanceTenancy",
+        "GroupDescription",
+        "Description",
+        "EbsOptimized",
+        "CreditSpecification",
+        "Volumes",
+        "Domain",
+        "Metadata",
+    ]
 )
 # Types, or their beginnings, that bear on traffic and that a topology has no place for.
 BEYOND = {
@@ -49,7 +67,12 @@ BEYOND = {
     "AWS::CloudFormation::Macro": "what it changes is not shown",
     "Custom::": "what it makes is not shown",
 }
-NOT_TRAFFIC = ("AWS::ElasticLoadBalancingV2::TargetGroup", "AWS::ElasticLoadBalancingV2::Listener", "AWS::RDS::DBSubnetGroup", "AWS::RDS::DBParameter")
+NOT_TRAFFIC = (
+    "AWS::ElasticLoadBalancingV2::TargetGroup",
+    "AWS::ElasticLoadBalancingV2::Listener",
+    "AWS::RDS::DBSubnetGroup",
+    "AWS::RDS::DBParameter",
+)
 
 
 def topology_from_template(path: Path, text: str, parameters: Mapping[str, str], report: Report) -> Topology:
@@ -127,11 +150,13 @@ def _resources(evaluator: Evaluator, path: Path, report: Report) -> Iterator[Rec
                 for where, unknown in holes(found):
                     if where != "InstanceType":
                         report.unknown(kind, name, f"{where}: {unknown.reason}", place)
-            properties = {key: without_holes(item) for key, item in found.items() if isinstance(item, str | int | float | bool | list | dict)}
+            properties = {key: without_holes(item) for key, item in found.items()}
         yield Record(properties, kind, name, place)
 
 
-def _expanded(evaluator: Evaluator, nodes: Mapping[Any, Any], names: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+def _expanded(
+    evaluator: Evaluator, nodes: Mapping[Any, Any], names: Mapping[str, Any], depth: int
+) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
     """Resources by name, loops unrolled (``Fn::ForEach`` of AWS::LanguageExtensions)."""
     for key, node in nodes.items():
         if not str(key).startswith("Fn::ForEach"):

@@ -71,13 +71,14 @@ class Draft:
     def default_subnet(self, zone: str, place: str) -> str:
         """Id of the default VPC's subnet of a zone: a /20 that gives public addresses (RT-29)."""
         vpc = self.default_vpc(place)
-        id = f"subnet-default-{zone or 'a'}"
-        if self.get("Subnets", id) is None:
+        subnet_id = f"subnet-default-{zone or 'a'}"
+        if self.get("Subnets", subnet_id) is None:
             number = sum(record.data.get("VpcId") == vpc for record in self.all("Subnets"))
             blocks = list(ip_network(DEFAULT_BLOCK).subnets(new_prefix=20))
             chosen = str(blocks[number % len(blocks)])
-            self.put("Subnets", id, id, place, VpcId=vpc, CidrBlock=chosen, AvailabilityZone=zone or "a", MapPublicIpOnLaunch=True)
-        return id
+            where = {"VpcId": vpc, "CidrBlock": chosen, "AvailabilityZone": zone or "a"}
+            self.put("Subnets", subnet_id, subnet_id, place, MapPublicIpOnLaunch=True, **where)
+        return subnet_id
 
     def public_ip(self, kind: str, id: str, place: str) -> str:
         """A drafted public address."""
@@ -90,11 +91,11 @@ class Draft:
     def finish(self) -> Snapshot:
         """Draft what AWS makes with each VPC and the addresses that are open, and give the snapshot."""
         with_default = {record.text("VpcId") for record in self.all("NetworkAcls") if record.flag("IsDefault")}
-        for vpc in self.all("Vpcs"):
-            if vpc.id not in with_default:
+        for made in self.all("Vpcs"):
+            if made.id not in with_default:
                 entries = [{"RuleNumber": 100, "RuleAction": "allow", "Egress": way, "CidrBlock": "0.0.0.0/0"} for way in (True, False)]
                 entries += [{"RuleNumber": 101, "RuleAction": "allow", "Egress": way, "Ipv6CidrBlock": "::/0"} for way in (True, False)]
-                self.put("NetworkAcls", f"acl-default-{vpc.id}", "", vpc.place, VpcId=vpc.id, IsDefault=True, Entries=entries)
+                self.put("NetworkAcls", f"acl-default-{made.id}", "", made.place, VpcId=made.id, IsDefault=True, Entries=entries)
         free: dict[str, FreeAddresses] = {}
         taken: dict[str, set[Address]] = {}
         for _, subnet, data in self._places():
@@ -104,12 +105,12 @@ class Draft:
             record = self.snapshot.get("Subnets", subnet)
             if record is None:
                 continue
-            id = str(data.get(ID_FIELDS[kind]) or data.get("InstanceId", ""))
+            thing = str(data.get(ID_FIELDS[kind]) or data.get("InstanceId", ""))
             vpc = record.text("VpcId")
             if vpc not in free:
                 mine = {other.id for other in self.all("Subnets") if other.text("VpcId") == vpc}
                 free[vpc] = FreeAddresses(address for key in mine for address in taken.get(key, ()))
-            self._complete(kind, id, data, record, free[vpc])
+            self._complete(kind, thing, data, record, free[vpc])
         return self.snapshot
 
     def _places(self) -> Iterator[tuple[str, str, dict[str, Any]]]:

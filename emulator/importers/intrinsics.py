@@ -144,7 +144,7 @@ class Evaluator:
         properties = _mapping(resource.get("Properties"))
         if attribute == "DefaultSecurityGroup":
             return f"default {owner}"
-        if attribute in ("Arn", "Id", "GroupId") or attribute.endswith("Id") and attribute not in properties:
+        if attribute in ("Arn", "Id", "GroupId") or (attribute.endswith("Id") and attribute not in properties):
             return owner
         if attribute in properties and attribute in ("CidrBlock", "AvailabilityZone", "VpcId", "PrivateIpAddress", "Ipv6CidrBlock"):
             return self.value(properties[attribute], depth)
@@ -218,7 +218,8 @@ class Evaluator:
             if str(key) not in entry:
                 if default is not _NO_VALUE:
                     return default
-                raise self.fail(node, f"Fn::FindInMap: no {str(key)[:60]} in the mapping {str(keys[0])[:60]}; add it, or give another parameter")
+                text = f"Fn::FindInMap: no {str(key)[:60]} in the mapping {str(keys[0])[:60]}; add it, or give another parameter"
+                raise self.fail(node, text)
             found = entry[str(key)]
         return found
 

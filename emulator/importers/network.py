@@ -158,5 +158,6 @@ def _folder(path: Path, parameters: Mapping[str, str] | None) -> Imported:
     if len(others) == 1:
         return _file(others[0], parameters)
     if others:
-        raise TopologyError(f"{path}: {len(others)} files here can be a network ({', '.join(file.name for file in others[:4])}…); name one")
+        names = ", ".join(file.name for file in others[:4])
+        raise TopologyError(f"{path}: {len(others)} files here can be a network ({names}…); name one")
     raise TopologyError(f"{path}: no network in this folder; name a topology file, describe output, a plan or a template")

@@ -23,12 +23,33 @@ TARGETS = (
 )
 DRAFTED = frozenset(
     f"AWS::EC2::{name}"
-    for name in (
-        "VPC VPCCidrBlock Subnet SubnetCidrBlock InternetGateway VPCGatewayAttachment EgressOnlyInternetGateway NatGateway EIP "
-        "EIPAssociation RouteTable Route SubnetRouteTableAssociation GatewayRouteTableAssociation NetworkAcl NetworkAclEntry "
-        "SubnetNetworkAclAssociation SecurityGroup SecurityGroupIngress SecurityGroupEgress Instance NetworkInterface "
-        "NetworkInterfaceAttachment VPCPeeringConnection PrefixList"
-    ).split()
+    for name in [
+        "VPC",
+        "VPCCidrBlock",
+        "Subnet",
+        "SubnetCidrBlock",
+        "InternetGateway",
+        "VPCGatewayAttachment",
+        "EgressOnlyInternetGateway",
+        "NatGateway",
+        "EIP",
+        "EIPAssociation",
+        "RouteTable",
+        "Route",
+        "SubnetRouteTableAssociation",
+        "GatewayRouteTableAssociation",
+        "NetworkAcl",
+        "NetworkAclEntry",
+        "SubnetNetworkAclAssociation",
+        "SecurityGroup",
+        "SecurityGroupIngress",
+        "SecurityGroupEgress",
+        "Instance",
+        "NetworkInterface",
+        "NetworkInterfaceAttachment",
+        "VPCPeeringConnection",
+        "PrefixList",
+    ]
 )
 
 
@@ -106,7 +127,8 @@ def _gateways(kinds: _Kinds, draft: Draft) -> None:
         public = "" if private else draft.public_ip("NatGateway", nat.id, nat.place)
         entry = {"PrivateIp": nat.text("PrivateIpAddress"), "PublicIp": public}
         kind = "private" if private else "public"
-        draft.put("NatGateways", nat.id, nat.id, nat.place, SubnetId=nat.text("SubnetId"), ConnectivityType=kind, NatGatewayAddresses=[entry])
+        subnet = nat.text("SubnetId")
+        draft.put("NatGateways", nat.id, nat.id, nat.place, SubnetId=subnet, ConnectivityType=kind, NatGatewayAddresses=[entry])
     for peering in kinds["VPCPeeringConnection"]:
         if "PeerRegion" in peering or "PeerOwnerId" in peering:
             draft.report.assumed(peering.kind, peering.id, "the other side has to accept it; taken as active", peering.place)
@@ -171,20 +193,23 @@ def _permission(part: Record, side: str) -> dict[str, Any]:
 
 def _machines(kinds: _Kinds, draft: Draft) -> None:
     for eni in kinds["NetworkInterface"]:
-        draft.put("NetworkInterfaces", eni.id, eni.id, eni.place, **_interface(draft, eni, eni.text("SubnetId"), eni.id), Status="available")
+        made = _interface(draft, eni, eni.text("SubnetId"), eni.id)
+        draft.put("NetworkInterfaces", eni.id, eni.id, eni.place, Status="available", **made)
     for instance in kinds["Instance"]:
         enis = [_of_instance(draft, instance, part, number) for number, part in enumerate(instance.parts("NetworkInterfaces"))]
         if not enis:
             subnet = instance.text("SubnetId") or draft.default_subnet(instance.text("AvailabilityZone"), instance.place)
-            enis = [_interface(draft, instance, subnet, f"eni-{instance.id}") | {"Attachment": {"InstanceId": instance.id, "DeviceIndex": 0}}]
-        kind = instance.text("InstanceType")
-        draft.put("Instances", instance.id, instance.id, instance.place, InstanceType=kind, State={"Name": "running"}, NetworkInterfaces=enis)
+            attachment = {"Attachment": {"InstanceId": instance.id, "DeviceIndex": 0}}
+            enis = [_interface(draft, instance, subnet, f"eni-{instance.id}") | attachment]
+        kind, state = instance.text("InstanceType"), {"Name": "running"}
+        draft.put("Instances", instance.id, instance.id, instance.place, InstanceType=kind, State=state, NetworkInterfaces=enis)
     for item in kinds["NetworkInterfaceAttachment"]:
         data, machine = draft.get("NetworkInterfaces", item.text("NetworkInterfaceId")), draft.get("Instances", item.text("InstanceId"))
         if data is None or machine is None:
             _lost(draft, item, "its interface or its instance is not in the template")
         else:
-            data |= {"Attachment": {"InstanceId": item.text("InstanceId"), "DeviceIndex": item.number("DeviceIndex") or 1}, "Status": "in-use"}
+            place = {"InstanceId": item.text("InstanceId"), "DeviceIndex": item.number("DeviceIndex") or 1}
+            data |= {"Attachment": place, "Status": "in-use"}
             machine["NetworkInterfaces"].append(data)
     _elastic(kinds, draft)
 
@@ -204,7 +229,8 @@ def _of_instance(draft: Draft, instance: Record, part: Record, number: int) -> d
 
 def _interface(draft: Draft, record: Record, subnet: str, name: str) -> dict[str, Any]:
     place = draft.get("Subnets", subnet) or {}
-    listed = [{"PrivateIpAddress": part.text("PrivateIpAddress"), "Primary": part.flag("Primary")} for part in record.parts("PrivateIpAddresses")]
+    given = record.parts("PrivateIpAddresses")
+    listed = [{"PrivateIpAddress": part.text("PrivateIpAddress"), "Primary": part.flag("Primary")} for part in given]
     if "PrivateIpAddress" in record:
         listed.insert(0, {"PrivateIpAddress": record.text("PrivateIpAddress"), "Primary": True})
     groups = record.texts("GroupSet") or record.texts("SecurityGroupIds") or record.texts("SecurityGroups")

@@ -188,19 +188,19 @@ def _tables(source: Source, draft: Draft) -> None:
         associations: list[dict[str, Any]] = [{"Main": True}] if main or mains.get(vpc) == table.id else []
         draft.put("RouteTables", table.id, table.address, source.path.name, VpcId=vpc, Associations=associations, Routes=routes)
     for record in draft.all("Vpcs"):
-        # A VPC's own main table is in no plan; routes may be added to it by its id.
+        # A VPC's own main table is in no plan; routes may be added to it by its main_id.
         if not any(
             table.data.get("VpcId") == record.id and {"Main": True} in table.data["Associations"] for table in draft.all("RouteTables")
         ):
             known = next((vpc for vpc in source.all("aws_vpc", "aws_default_vpc") if vpc.id == record.id), None)
-            id = known.record.text("MainRouteTableId") if known is not None else ""
-            taken = draft.get("RouteTables", id)
+            main_id = known.record.text("MainRouteTableId") if known is not None else ""
+            taken = draft.get("RouteTables", main_id)
             if taken is not None:
                 taken["Associations"].append({"Main": True})
             else:
                 draft.put(
                     "RouteTables",
-                    id or f"rtb-main-{record.id}",
+                    main_id or f"rtb-main-{record.id}",
                     "",
                     source.path.name,
                     VpcId=record.id,

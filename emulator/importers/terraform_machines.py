@@ -63,10 +63,10 @@ def _instance(source: Source, draft: Draft, instance: Resource) -> None:
     enis: list[dict[str, Any]] = []
     for number, part in enumerate(named):
         expressions = block_expressions(instance, "network_interface", part, number, len(named))
-        id = source.one(instance, "network_interface_id", part, expressions.get("network_interface_id", {}))
-        data = draft.get("NetworkInterfaces", id)
+        eni_id = source.one(instance, "network_interface_id", part, expressions.get("network_interface_id", {}))
+        data = draft.get("NetworkInterfaces", eni_id)
         if data is None:
-            source.report.left_out(instance.type, instance.address, f"its interface {id or '(unknown)'} is not in the plan", place)
+            source.report.left_out(instance.type, instance.address, f"its interface {eni_id or '(unknown)'} is not in the plan", place)
         else:
             data["Attachment"] = {"InstanceId": instance.id, "DeviceIndex": part.number("DeviceIndex") or number}
             enis.append(data)

@@ -210,7 +210,8 @@ class Source:
         instances = {
             other.module for other in self.resources if other.module == start or other.module.startswith((f"{start}[", f"{start}."))
         }
-        heads = dict.fromkeys(re.match(re.escape(start) + r"(\[[^\]]*\])?", other).group(0) for other in sorted(instances))  # type: ignore[union-attr]
+        pattern = re.compile(re.escape(start) + r"(?:\[[^\]]*\])?")
+        heads = dict.fromkeys(match.group(0) for other in sorted(instances) if (match := pattern.match(other)))
         for head in heads:
             yield from self._follow(refs, head, asker, depth + 1)
 
