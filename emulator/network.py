@@ -179,11 +179,12 @@ class Network:
         return Place(entity.id, self.topology.display(entity.id), ips, dict(entity.public_ips), instance.listen, vpc)
 
     def _strangers(self) -> tuple[Address, ...]:
-        """An address of each family that no block of the topology names."""
+        """An address of each family that nothing in the topology has and no block of it names."""
         blocks = named_blocks(self.topology)
         found = []
         for candidates in (_OUTSIDE_V4, _OUTSIDE_V6):
-            free = [ip_address(text) for text in candidates if not any(ip_address(text) in block for block in blocks)]
+            owned = self.topology.owners
+            free = [ip for ip in map(ip_address, candidates) if ip not in owned and not any(ip in block for block in blocks)]
             found.append(free[0] if free else ip_address(candidates[0]))
         return tuple(found)
 

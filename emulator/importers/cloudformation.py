@@ -130,10 +130,10 @@ def _decoded(path: Path, text: str) -> dict[str, Any]:
 
 def _resources(evaluator: Evaluator, path: Path, report: Report) -> Iterator[Record]:
     """The resources that are made, with their properties worked out; what is unknown of them is said."""
-    for name, node, names in _expanded(evaluator, evaluator.resources, {}, 0):
+    for name, line, node, names in _expanded(evaluator, evaluator.resources, {}, 0):
         if not isinstance(node, dict) or not isinstance(node.get("Type"), str):
             raise evaluator.fail(node, f"resource {name[:80]} needs a Type")
-        kind, place = node["Type"], f"{path.name}:{line_of(node)}" if line_of(node) else path.name
+        kind, place = node["Type"], f"{path.name}:{line}" if line else path.name
         if "Condition" in node:
             decided = evaluator.condition(str(node["Condition"]), node)
             if isinstance(decided, Unknown):
@@ -156,11 +156,11 @@ def _resources(evaluator: Evaluator, path: Path, report: Report) -> Iterator[Rec
 
 def _expanded(
     evaluator: Evaluator, nodes: Mapping[Any, Any], names: Mapping[str, Any], depth: int
-) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
-    """Resources by name, loops unrolled (``Fn::ForEach`` of AWS::LanguageExtensions)."""
+) -> Iterator[tuple[str, int, Any, Mapping[str, Any]]]:
+    """Resources by name and line, loops unrolled (``Fn::ForEach`` of AWS::LanguageExtensions)."""
     for key, node in nodes.items():
         if not str(key).startswith("Fn::ForEach"):
-            yield _filled(str(key), names), node, names
+            yield _filled(str(key), names), line_of(key) or line_of(node), node, names
             continue
         if not isinstance(node, list) or len(node) != 3 or not isinstance(node[2], dict) or depth > 4:
             raise evaluator.fail(node, f"{key} takes an identifier, a list and a mapping of resources")

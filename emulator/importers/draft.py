@@ -1,7 +1,7 @@
 """What a plan or a template will make, drafted as if EC2 had described it already.
 
 Addresses that EC2 gives out only when it makes the thing are drafted: private ones free in their subnet, public ones
-from 198.18.0.0/15 (RFC 2544, unused on the internet).  Each is said: the real ones will be others.
+from 198.19.0.0/16 (RFC 2544, unused on the internet).  Each is said: the real ones will be others.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from emulator.model.entities import Address
 from emulator.model.freeaddresses import FreeAddresses
 from emulator.model.groups import Block, block
 
-PUBLIC = ip_network("198.18.0.0/15")
+PUBLIC = ip_network("198.19.0.0/16")
 DEFAULT_VPC, DEFAULT_BLOCK = "vpc-default", "172.31.0.0/16"
 ID_FIELDS = dict(KINDS.values())
 

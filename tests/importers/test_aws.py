@@ -94,7 +94,11 @@ def bend(described: dict[str, Any], how: str) -> None:
         case "stopped":
             instance["State"] = {"Name": "stopped"}
         case "database":
-            machine = eni | {"NetworkInterfaceId": "eni-9", "Attachment": {"InstanceOwnerId": "amazon-rds"}, "Description": "RDSNetworkInterface"}
+            machine = eni | {
+                "NetworkInterfaceId": "eni-9",
+                "Attachment": {"InstanceOwnerId": "amazon-rds"},
+                "Description": "RDSNetworkInterface",
+            }
             described["NetworkInterfaces"].append(machine | {"PrivateIpAddresses": [{"PrivateIpAddress": "10.0.2.30", "Primary": True}]})
 
 
@@ -137,7 +141,9 @@ def test_what_is_gone_becomes_stale_or_a_blackhole(described: Any, write: Write)
     ("without", "said", "still"),
     [
         pytest.param("NetworkAcls", "NetworkAcl vpc-1", ("internet", "web-1", "tcp/443"), id="no network ACLs: all is allowed"),
-        pytest.param("RouteTables", "RouteTable", ("internet", "web-1", "tcp/443"), id="no route tables: public subnets have their way out"),
+        pytest.param(
+            "RouteTables", "RouteTable", ("internet", "web-1", "tcp/443"), id="no route tables: public subnets have their way out"
+        ),
         pytest.param("NetworkInterfaces", "", ("web-1", "db-1", "tcp/5432"), id="no interfaces: the instances' copies"),
         pytest.param("Reservations", "Instance i-1", ("10.0.1.10", "10.0.2.20", "tcp/5432"), id="no instances: their interfaces"),
         pytest.param("InternetGateways", "RouteTable rtb-1", ("web-1", "db-1", "tcp/5432"), id="no gateways: the inside still works"),

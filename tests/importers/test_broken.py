@@ -83,7 +83,9 @@ def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path: Path) -> No
         read_network(huge)
 
 
-@pytest.mark.parametrize("field", ["VpcId", "SubnetId", "GroupId", "IpPermissions", "Routes", "Entries", "NetworkInterfaces", "Attachments"])
+@pytest.mark.parametrize(
+    "field", ["VpcId", "SubnetId", "GroupId", "IpPermissions", "Routes", "Entries", "NetworkInterfaces", "Attachments"]
+)
 @pytest.mark.parametrize("value", [7, "x", [["x"]], {"x": {"y": []}}, True], ids=["a number", "a text", "lists", "objects", "true"])
 def test_any_wrong_type_is_one_line_or_left_out(described: Any, write: Callable[..., Path], field: str, value: Any) -> None:
     """Whatever stands where something else should: either the import goes on, or it ends in one line."""
