@@ -7,8 +7,8 @@ import sys
 def main() -> None:
     """Run the command line; a person's mistake is one line on stderr and exit code 2."""
     from emulator.cli import app
-        from emulator.terminal import printable
     from emulator.errors import EmulatorError, TopologyError
+    from emulator.terminal import printable
 
     try:
         app()

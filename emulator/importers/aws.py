@@ -14,6 +14,8 @@ from emulator.importers.aws_groups import add_acls, add_groups
 from emulator.importers.aws_interfaces import add_interfaces
 from emulator.importers.aws_places import add_places
 from emulator.importers.aws_routes import add_gateways, add_route_tables
+from emulator.importers.aws_services import add_balancers, add_endpoints
+from emulator.importers.aws_transit import add_transit
 from emulator.importers.layouts import Snapshot, read_snapshot
 from emulator.importers.mending import mended
 from emulator.importers.report import Report
@@ -23,21 +25,11 @@ from emulator.model.topology import Topology
 
 # Kinds that a topology has no place for: what could differ when one of these is there.
 BEYOND = {
-    "VpnGateways": "traffic with the networks behind it is not shown",
-    "VpnConnections": "the network on its far side is not shown",
-    "CustomerGateways": "",
-    "TransitGateways": "traffic between its attachments is not shown",
-    "TransitGatewayVpcAttachments": "traffic by way of the transit gateway is not shown",
-    "TransitGatewayPeeringAttachments": "traffic with the peer transit gateway is not shown",
     "TransitGatewayConnects": "traffic by way of the appliance is not shown",
-    "VpcEndpoints": "traffic with the service by way of it is not shown",
-    "LoadBalancers": "what it forwards to its targets is not shown",
     "LoadBalancerDescriptions": "what it forwards to its instances is not shown",
     "LocalGateways": "traffic with the site of the Outpost is not shown",
     "CarrierGateways": "traffic with the carrier is not shown",
     "Firewalls": "what it drops is let through here",
-    "DBInstances": "",
-    "ElasticsearchDomains": "",
     "VpcBlockPublicAccessExclusions": "an exclusion from Block Public Access is not taken over (RT-28)",
 }
 
@@ -63,14 +55,17 @@ def topology_from_snapshot(snapshot: Snapshot, report: Report) -> Topology:
             report.assumed(kind.removesuffix("s"), "", f"none in the data; {what}")
     add_groups(shop)
     add_gateways(shop)
+    add_transit(shop)
+    add_endpoints(shop)
     acl_of = add_acls(shop)
     add_interfaces(shop)
+    add_balancers(shop)
     table_of = add_route_tables(shop)
     for subnet in [part for part in shop.parts.values() if isinstance(part, Subnet)]:
         table, acl = table_of.get(subnet.id, ""), acl_of.get(subnet.id, "")
         shop.add(replace(subnet, route_table=table if table in shop.parts else "", network_acl=acl if acl in shop.parts else ""))
     for kind, text in BEYOND.items():
         for record in snapshot.all(kind):
-            if text and record.text("State") not in ("deleted", "deleting"):
+            if record.text("State") not in ("deleted", "deleting"):
                 report.not_modelled(record.kind, record.id or record.tag() or "?", text, record.place)
     return mended(snapshot.name, list(shop.parts.values()), report)

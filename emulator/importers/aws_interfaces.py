@@ -40,10 +40,12 @@ def add_interfaces(shop: Workshop) -> None:
     taken = _Taken()
     for part in list(shop.parts.values()):
         if isinstance(part, NatGateway):
-            subnet = shop.parts[part.subnet]
-            taken.addresses[subnet.vpc, part.private_ip] = part.id
-            if part.public_ip is not None:
-                taken.addresses["", part.public_ip] = part.id
+            for private, public in part.addresses:
+                taken.addresses[shop.parts[part.subnet].vpc, private] = part.id
+                if public is not None:
+                    taken.addresses["", public] = part.id
+        for node in getattr(part, "nodes", ()):
+            taken.addresses[part.vpc, node.private_ip] = part.id
     for record in shop.snapshot.all("Addresses"):
         for key in ("NetworkInterfaceId", "InstanceId"):
             if key in record:
@@ -136,6 +138,9 @@ def _by_the_gateway(shop: Workshop, record: Record, what: str) -> None:
         addresses = set(record.addresses("PrivateIpAddress"))
         if any(isinstance(part, NatGateway) and part.private_ip in addresses for part in shop.parts.values()):
             return
+    tails = [other.id.partition("loadbalancer/")[2] for other in shop.snapshot.all("LoadBalancers")] if what == "load balancer" else []
+    if any(tail and tail in record.text("Description") for tail in tails):
+        return  # the balancer speaks for itself, when its targets are there
     text = f"the interface of a {what} that is not in the topology: {record.text('Description') or record.text('PrivateIpAddress')}"
     shop.report.left_out("NetworkInterface", record.id, text, record.place)
 

@@ -7,7 +7,7 @@ from emulator.importers.workshop import Workshop
 from emulator.model.entities import Subnet, Vpc
 from emulator.model.groups import Block
 
-MODES = {"off": "off", "block-bidirectional": "block-bidirectional", "block-ingress": "block-ingress"}
+MODES = ("off", "block-bidirectional", "block-ingress")
 
 
 def add_places(shop: Workshop) -> None:
@@ -19,10 +19,10 @@ def add_places(shop: Workshop) -> None:
         blocks = tuple(
             dict.fromkeys((*record.blocks("CidrBlock"), *_associated(record, "CidrBlock"), *_associated(record, "Ipv6CidrBlock")))
         )
-        _block_public_access(shop, record)
         if record.part("EncryptionControl").text("Mode") == "enforce":
             shop.report.not_modelled("Vpc", record.id, "encryption is enforced: resources without it cannot send", record.place)
-        shop.add(Vpc(shop.name("Vpcs", record), blocks, id=record.id, place=record.place))
+        mode = _mode(record) or "off"
+        shop.add(Vpc(shop.name("Vpcs", record), blocks, id=record.id, place=record.place, block_public_access=mode))
     use_zone_ids = len({record.account for record in shop.snapshot.all("Subnets")} - {""}) > 1
     for record in shop.snapshot.all("Subnets"):
         vpc = shop.home(record)
@@ -31,15 +31,14 @@ def add_places(shop: Workshop) -> None:
         own: tuple[Block, ...] = (*record.blocks("CidrBlock"), *list(_associated(record, "Ipv6CidrBlock"))[:1])
         # A zone's name differs from account to account, its id does not.
         zone = record.text("AvailabilityZoneId" if use_zone_ids else "AvailabilityZone") or record.text("AvailabilityZone")
-        _block_public_access(shop, record)
-        shop.add(Subnet(shop.name("Subnets", record), vpc.id, own, zone, id=record.id, place=record.place))
+        mode, name = _mode(record), shop.name("Subnets", record)
+        shop.add(Subnet(name, vpc.id, own, zone, id=record.id, place=record.place, block_public_access=mode))
 
 
-def _block_public_access(shop: Workshop, record: Record) -> None:
+def _mode(record: Record) -> str:
+    """The mode of Block Public Access that is in force (RT-28); empty if the record does not say."""
     mode = record.part("BlockPublicAccessStates").text("InternetGatewayBlockMode")
-    if mode not in ("", "off"):
-        text = f"Block Public Access is {mode}: the internet gateway drops more than the model says (RT-28)"
-        shop.report.not_modelled(record.kind, record.id, text, record.place)
+    return mode if mode in MODES else ""
 
 
 def _associated(record: Record, key: str) -> Iterator[Block]:

@@ -19,6 +19,7 @@ from emulator.model.entities import (
     VpcPeeringConnection,
 )
 from emulator.model.groups import EVERYONE, Block, ListPeer
+from emulator.model.joined import GatewayEndpoint, VpnGateway
 
 TARGET_KEYS = (
     "GatewayId",
@@ -75,10 +76,9 @@ def _add_nat(shop: Workshop, record: Record) -> None:
         private = record.text("ConnectivityType") == "private"
         (own, public), more = pairs[0], pairs[1:]
         name = shop.name("NatGateways", record)
-        gateway = NatGateway(name, subnet.id, own, None if private else public, record.id, record.place)
-        if more:
-            shop.report.not_modelled("NatGateway", record.id, f"of its {len(pairs)} addresses the primary one is used", record.place)
-        shop.add(gateway)
+        secondary = tuple((ip, None if private else other) for ip, other in more)
+        eni = addresses[0].text("NetworkInterfaceId")
+        shop.add(NatGateway(name, subnet.id, own, None if private else public, record.id, record.place, secondary, eni))
 
 
 def _add_peering(shop: Workshop, record: Record) -> None:
@@ -93,11 +93,8 @@ def _add_peering(shop: Workshop, record: Record) -> None:
             text = f"VPC {missing[0]} on its far side is not in the data; what is sent there is dropped here"
             shop.report.unknown("VpcPeeringConnection", record.id, text, record.place)
         return
-    if requester.text("Region") != accepter.text("Region") and "Region" in requester and "Region" in accepter:
-        shop.report.not_modelled(
-            "VpcPeeringConnection", record.id, "between Regions: the path MTU is smaller, groups are not known", record.place
-        )
-    shop.add(VpcPeeringConnection(record.id, *ends, status=status, id=record.id, place=record.place))
+    far = "Region" in requester and "Region" in accepter and requester.text("Region") != accepter.text("Region")
+    shop.add(VpcPeeringConnection(record.id, *ends, status=status, id=record.id, place=record.place, inter_region=far))
 
 
 def add_route_tables(shop: Workshop) -> dict[str, str]:
@@ -115,10 +112,7 @@ def add_route_tables(shop: Workshop) -> dict[str, str]:
             if "SubnetId" in association:
                 of_subnet[association.text("SubnetId")] = record.id
             elif "GatewayId" in association:
-                text = (
-                    f"the edge table of {association.text('GatewayId')}: what comes in by it is not sent through an appliance here (RT-15)"
-                )
-                shop.report.not_modelled("RouteTable", record.id, text, record.place)
+                _add_edge(shop, record, association.text("GatewayId"))
             elif association.flag("Main") and vpc.id not in mains:
                 main = True
                 mains.add(vpc.id)
@@ -131,6 +125,15 @@ def add_route_tables(shop: Workshop) -> dict[str, str]:
     if "RouteTables" not in shop.snapshot.kinds:
         _assume_public_tables(shop, of_subnet)
     return of_subnet
+
+
+def _add_edge(shop: Workshop, table: Record, gateway_id: str) -> None:
+    """What comes in by the gateway follows the table (RT-15)."""
+    gateway = shop.parts.get(gateway_id)
+    if isinstance(gateway, InternetGateway | VpnGateway):
+        shop.add(replace(gateway, route_table=table.id))
+    else:
+        shop.report.left_out("RouteTable", table.id, f"the edge table of {gateway_id}, which is not in the data", table.place)
 
 
 def _assume_public_tables(shop: Workshop, of_subnet: dict[str, str]) -> None:
@@ -161,6 +164,9 @@ def _routes(shop: Workshop, table: Record, vpc: Vpc) -> Iterator[Route]:
         target = next((record.text(key) for key in TARGET_KEYS if key in record), "")
         if target == "local" and destination in vpc.blocks:
             continue
+        endpoint = shop.parts.get(target)
+        if isinstance(endpoint, GatewayEndpoint) and table.id in endpoint.route_tables:
+            continue  # the endpoint brings its routes itself
         propagated = record.text("Origin") in ("EnableVgwRoutePropagation", "Advertisement")
         if (destination, propagated) in seen:
             shop.report.left_out("RouteTable", table.id, f"a second route for {_shown(destination)}, to {target}", table.place)

@@ -18,28 +18,11 @@ from emulator.importers.template_resources import DRAFTED, draft_template
 from emulator.model.topology import Topology
 
 MOST_BYTES = 4_000_000  # CloudFormation itself takes a million
-QUIET = frozenset(
-    [
-        "Tags",
-        "ImageId",
-        "KeyName",
-        "UserData",
-        "IamInstanceProfile",
-        "InstanceType",
-        "BlockDeviceMappings",
-        "Monitoring",
-        "Tenancy",
-        "LaunchTemplate",
-        "InstanceTenancy",
-        "GroupDescription",
-        "Description",
-        "EbsOptimized",
-        "CreditSpecification",
-        "Volumes",
-        "Domain",
-        "Metadata",
-    ]
-)
+_QUIET = """
+Tags ImageId KeyName UserData IamInstanceProfile InstanceType BlockDeviceMappings Monitoring Tenancy LaunchTemplate
+InstanceTenancy GroupDescription Description EbsOptimized CreditSpecification Volumes Domain Metadata
+"""
+QUIET = frozenset(_QUIET.split())
 # Types, or their beginnings, that bear on traffic and that a topology has no place for.
 BEYOND = {
     "AWS::EC2::VPNGateway": "traffic with the networks behind it is not shown",

@@ -67,73 +67,15 @@ KINDS: dict[str, tuple[str, str]] = {
     "targethealthdescriptions": ("TargetHealthDescriptions", ""),
 }
 # Keys that bear on no packet, or only in ways that the listed resources show again.
-PASSED_OVER = frozenset(
-    [
-        "availabilityzones",
-        "regions",
-        "images",
-        "volumes",
-        "snapshots",
-        "keypairs",
-        "tags",
-        "buckets",
-        "users",
-        "roles",
-        "policies",
-        "groups",
-        "owner",
-        "responsemetadata",
-        "nexttoken",
-        "accountattributes",
-        "dhcpoptions",
-        "instancestatuses",
-        "instanceattributes",
-        "launchtemplates",
-        "launchconfigurations",
-        "autoscalinggroups",
-        "stacks",
-        "stacksummaries",
-        "functions",
-        "clusters",
-        "certificates",
-        "hostedzones",
-        "resourcerecordsets",
-        "alarms",
-        "topics",
-        "queues",
-        "queueurls",
-        "trails",
-        "detectors",
-        "collectorversion",
-        "provider",
-        "account",
-        "accountid",
-        "region",
-        "timestamp",
-        "version",
-        "marker",
-        "istruncated",
-        "spotinstancerequests",
-        "placementgroups",
-        "credentialreport",
-        "accountsummary",
-        "vpcclassiclinks",
-        "dbsubnetgroups",
-        "dbsecuritygroups",
-        "subnetgroups",
-        "clustergroups",
-        "iaminstanceprofileassociations",
-        "availabilityzone",
-        "description",
-        "name",
-        "date",
-        "source",
-        "licence",
-        "license",
-        "metadata",
-        "availabilityzonesinfo",
-    ]
-)
+_PASSED_OVER = """
+availabilityzones regions images volumes snapshots keypairs tags buckets users roles policies groups owner responsemetadata
+nexttoken accountattributes dhcpoptions instancestatuses instanceattributes launchtemplates launchconfigurations autoscalinggroups
+stacks stacksummaries functions clusters certificates hostedzones resourcerecordsets alarms topics queues queueurls trails
+detectors collectorversion provider account accountid region timestamp version marker istruncated spotinstancerequests
+placementgroups credentialreport accountsummary vpcclassiclinks dbsubnetgroups dbsecuritygroups subnetgroups clustergroups
+iaminstanceprofileassociations availabilityzone description name date source licence license metadata availabilityzonesinfo
+"""
+PASSED_OVER = frozenset(_PASSED_OVER.split())
 BARE = {id_field: kind for kind, id_field in KINDS.values() if id_field and kind not in ("TransitGatewayAttachments", "Addresses")}
 DEEPEST = 6
 MOST_FILES = 50_000

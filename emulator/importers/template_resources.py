@@ -21,36 +21,13 @@ TARGETS = (
     "CarrierGatewayId",
     "CoreNetworkArn",
 )
-DRAFTED = frozenset(
-    f"AWS::EC2::{name}"
-    for name in [
-        "VPC",
-        "VPCCidrBlock",
-        "Subnet",
-        "SubnetCidrBlock",
-        "InternetGateway",
-        "VPCGatewayAttachment",
-        "EgressOnlyInternetGateway",
-        "NatGateway",
-        "EIP",
-        "EIPAssociation",
-        "RouteTable",
-        "Route",
-        "SubnetRouteTableAssociation",
-        "GatewayRouteTableAssociation",
-        "NetworkAcl",
-        "NetworkAclEntry",
-        "SubnetNetworkAclAssociation",
-        "SecurityGroup",
-        "SecurityGroupIngress",
-        "SecurityGroupEgress",
-        "Instance",
-        "NetworkInterface",
-        "NetworkInterfaceAttachment",
-        "VPCPeeringConnection",
-        "PrefixList",
-    ]
-)
+_DRAFTED = """
+VPC VPCCidrBlock Subnet SubnetCidrBlock InternetGateway VPCGatewayAttachment EgressOnlyInternetGateway NatGateway EIP
+EIPAssociation RouteTable Route SubnetRouteTableAssociation GatewayRouteTableAssociation NetworkAcl NetworkAclEntry
+SubnetNetworkAclAssociation SecurityGroup SecurityGroupIngress SecurityGroupEgress Instance NetworkInterface
+NetworkInterfaceAttachment VPCPeeringConnection PrefixList
+"""
+DRAFTED = frozenset(f"AWS::EC2::{name}" for name in _DRAFTED.split())
 
 
 def draft_template(resources: list[Record], draft: Draft) -> None:
