@@ -127,6 +127,25 @@ class Topology:
             raise TopologyError(*problems)
         return topology
 
+    @classmethod
+    def from_boto3(cls, session: Any = None, *, endpoint_url: str | None = None, regions: tuple[str, ...] = ()) -> "Topology":
+        """The topology of a live account or of a local emulator of one, by read-only calls (extra ``aws``).
+
+        Parameters
+        ----------
+        session : a ``boto3.Session``; None makes one of the environment's settings.
+        endpoint_url : of a local emulator; None is AWS.
+        regions : Regions to read into one topology; none is the session's own.
+
+        Raises
+        ------
+        UsageError : boto3 is not installed, or the account does not answer.
+        TopologyError : there is no VPC in it.
+        """
+        from emulator.importers.boto3 import topology_from_boto3
+
+        return topology_from_boto3(session, endpoint_url=endpoint_url, regions=regions)
+
     def replace(self, *entities: Entity, without: Iterable[str] = (), policy: Policy | None = None) -> "Topology":
         """A copy in which entities of the same id are exchanged, new ones added, and ids in ``without`` gone.
 
