@@ -95,10 +95,12 @@ def test_any_wrong_type_is_one_line_or_left_out(described: Any, write: Callable[
             return {key: value if key == field else bend(inner) for key, inner in item.items()}
         return [bend(inner) for inner in item] if isinstance(item, list) else item
 
+    said = ""
     try:
         read_network(write(bend(described)))
     except EmulatorError as trouble:
-        assert len(str(trouble).splitlines()) == 1
+        said = str(trouble)
+    assert len(said.splitlines()) <= 1
 
 
 def test_the_command_ends_with_2_and_one_line(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_a_state(tmp_path: Path, raw: bool) -> None:
     found = network.explain("198.51.100.1", "aws_instance.web", "HTTP")
     assert found.reachable
     assert str(found.forward.sent.five_tuple.destination) == "203.0.113.7"
-    assert list(network.topology.all(Instance))[0].id == "i-1"
+    assert next(network.topology.all(Instance)).id == "i-1"
     assert [len(table.routes) for table in network.topology.all(RouteTable)] == [1]
 
 
