@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emulator import cli_explain, cli_import
+from emulator import cli_explain, cli_import, cli_reach
 from emulator.errors import UsageError
 from emulator.terminal import Json, NetworkFile, Parameters, printable, read
 from emulator.terminal import console as _console
@@ -28,6 +28,7 @@ SHOWN_FLOWS = 20
 
 app.command("explain")(cli_explain.explain)
 app.command("import")(cli_import.import_network)
+app.command("reach")(cli_reach.reach)
 
 
 @app.command()

@@ -135,6 +135,8 @@ class Network:
 
     def _sender(self, packet: Packet, source: str | None) -> int:
         ids = self.engine.ids
+        if source is not None and source not in self.topology.entities and source in ids:
+            return ids.of(source)  # an interface of AWS's own, such as an endpoint's
         if source is not None:
             return ids.of(self.place(source).id)
         owners = self.topology.owners.get(packet.five_tuple.source, [])
