@@ -14,7 +14,7 @@ from emulator.importers.layouts import KINDS, Snapshot
 from emulator.importers.records import Record
 from emulator.importers.report import Report
 from emulator.model.entities import Address
-from emulator.model.freeaddresses import FreeAddresses
+from emulator.model.fileformat.freeaddresses import FreeAddresses
 from emulator.model.groups import Block, block
 
 PUBLIC = ip_network("198.19.0.0/16")

@@ -119,9 +119,8 @@ def named_blocks(topology: Topology, family: int, rules: bool = True) -> set[Blo
 
 
 def _internet(topology: Topology, family: int) -> Iterator[End]:
-    inside = {
-        block for entity in (*topology.all(Vpc), *topology.all(CustomerNetwork)) for block in entity.blocks if block.version == family
-    }
+    owners: list[Vpc | CustomerNetwork] = [*topology.all(Vpc), *topology.all(CustomerNetwork)]
+    inside = {block for owner in owners for block in owner.blocks if block.version == family}
     never: set[Block] = {*_NEVER[family], *inside}
     own = {ip for ip, _ in topology.owners.items() if ip.version == family}
     never |= {ip_network(ip) for ip in own}

@@ -47,7 +47,8 @@ def shop(ec2: Any) -> dict[str, str]:
     machines = []
     for subnet, group, name in ((subnets[0], web, "web-1"), (subnets[1], db, "db-1")):
         tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}]
-        made = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, SubnetId=subnet, SecurityGroupIds=[group], TagSpecifications=tags)
+        one = {"ImageId": "ami-12345678", "MinCount": 1, "MaxCount": 1, "TagSpecifications": tags}
+        made = ec2.run_instances(SubnetId=subnet, SecurityGroupIds=[group], **one)
         machines.append(made["Instances"][0]["InstanceId"])
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
     ec2.associate_address(AllocationId=address, InstanceId=machines[0])
