@@ -50,7 +50,7 @@ class Network:
 
     Parameters
     ----------
-    topology : a Topology, or the path of a topology file
+    topology : a Topology, or the path of a topology file or of anything else that `vpcemu import` takes
     compiled : True or False to decide, None to compile the kernels when the work is large
     policy : other settings than the topology's
 
@@ -136,6 +136,8 @@ class Network:
 
     def _sender(self, packet: Packet, source: str | None) -> int:
         ids = self.engine.ids
+        if source is not None and source not in self.topology.entities and source in ids:
+            return ids.of(source)  # an interface of AWS's own, such as an endpoint's
         if source is not None:
             return ids.of(self.place(source).id)
         owners = self.topology.owners.get(packet.five_tuple.source, [])
@@ -159,14 +161,14 @@ class Network:
         rule = self.words.rule(outcome[Outcome.RULE])
         return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), rule, at, made)
 
-    def place(self, text: str) -> Place:
+    def place(self, text: str, receiving: bool = False) -> Place:
         """What a question's SOURCE or DESTINATION means: a name, an id, ``instance:interface``, an address, ``internet``.
 
         Raises
         ------
         UsageError : nothing of the kind.
         """
-        entity = self._owner_of_node(text) or self.topology.end(text)
+        entity = self._owner_of_node(text) or self.topology.end(text, receiving)
         if entity is None:
             return Place(INTERNET, INTERNET, self._strangers(), {})
         if isinstance(entity, IPv4Address | IPv6Address):
@@ -195,11 +197,12 @@ class Network:
         return next((owner for owner in owners if any(node.interface == text for node in owner.nodes)), None)
 
     def _strangers(self) -> tuple[Address, ...]:
-        """An address of each family that no block of the topology names."""
+        """An address of each family that nothing in the topology has and no block of it names."""
         blocks = named_blocks(self.topology)
         found = []
         for candidates in (_OUTSIDE_V4, _OUTSIDE_V6):
-            free = [ip_address(text) for text in candidates if not any(ip_address(text) in block for block in blocks)]
+            owned = self.topology.owners
+            free = [ip for ip in map(ip_address, candidates) if ip not in owned and not any(ip in block for block in blocks)]
             found.append(free[0] if free else ip_address(candidates[0]))
         return tuple(found)
 
@@ -220,7 +223,7 @@ class Network:
             wanted = parse_service(service) if isinstance(service, str) else service
         except ValueError as trouble:
             raise UsageError(str(trouble)) from None
-        sender, receiver = self.place(source), self.place(destination)
+        sender, receiver = self.place(source), self.place(destination, receiving=True)
         probe = _probe(sender, receiver, wanted, source_port or EPHEMERAL_PORT)
         twin = self.copy()
         forward = twin.send(probe, source=sender.id)
@@ -275,9 +278,9 @@ class Network:
 
 def _loaded(topology: Topology | str | Path, policy: Policy | None) -> Topology:
     if isinstance(topology, str | Path):
-        from emulator.model.files import load
+        from emulator.importers.network import load_network
 
-        return _loaded(load(topology), policy)
+        return _loaded(load_network(topology), policy)
     return topology if policy is None else topology.replace(policy=policy)
 
 

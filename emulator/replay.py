@@ -32,8 +32,9 @@ from emulator.wire.headers import FIELDS, Field, Matrix, parse_many
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
 
 if TYPE_CHECKING:
-    from emulator.observe.flowlogs import FlowLog
     from matplotlib.axes import Axes
+
+    from emulator.observe.flowlogs import FlowLog
 
 SCHEMA = "vpcemu.replay/1"
 WINDOW = 1 << 20

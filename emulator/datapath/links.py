@@ -4,8 +4,9 @@
     arrival = ready + length × 8 / rate + latency
 
 Jitter is up to so much more delay, by a hash as well; a packet never overtakes the one before it.  Faults are stretches
-of time in which a link is down, slower or lossier.  A packet that would wait behind more than ``queue`` bytes is dropped (tail drop).  Loss is a hash of (seed, packet id,
-link), so a run is the same on every machine.  Between places without a declared link a packet arrives at once.
+of time in which a link is down, slower or lossier.  A packet that would wait behind more than ``queue`` bytes is dropped
+(tail drop).  Loss is a hash of (seed, packet id, link), so a run is the same on every machine.  Between places without a
+declared link a packet arrives at once.
 """
 
 from emulator.datapath.state import LinkState, State

@@ -59,6 +59,8 @@ Entity = (
     | ExternalHost
     | Joined
 )
+End = Instance | NetworkInterface | ExternalHost | InterfaceEndpoint | NetworkLoadBalancer
+"""What a question can begin or end at."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,25 @@ class Topology:
         if problems:
             raise TopologyError(*problems)
         return topology
+
+    @classmethod
+    def from_boto3(cls, session: Any = None, *, endpoint_url: str | None = None, regions: tuple[str, ...] = ()) -> "Topology":
+        """The topology of a live account or of a local emulator of one, by read-only calls (extra ``aws``).
+
+        Parameters
+        ----------
+        session : a ``boto3.Session``; None makes one of the environment's settings.
+        endpoint_url : of a local emulator; None is AWS.
+        regions : Regions to read into one topology; none is the session's own.
+
+        Raises
+        ------
+        UsageError : boto3 is not installed, or the account does not answer.
+        TopologyError : there is no VPC in it.
+        """
+        from emulator.importers.boto3 import topology_from_boto3
+
+        return topology_from_boto3(session, endpoint_url=endpoint_url, regions=regions)
 
     def replace(self, *entities: Entity, without: Iterable[str] = (), policy: Policy | None = None) -> "Topology":
         """A copy in which entities of the same id are exchanged, new ones added, and ids in ``without`` gone.
@@ -200,8 +221,10 @@ class Topology:
         known = [self.display(key) for key, entity in self.entities.items() if isinstance(entity, Instance | ExternalHost)]
         raise UsageError(f"{self.name}: nothing is called {text}{names.suggestion(text, known)}")
 
-    def end(self, text: str) -> Instance | NetworkInterface | ExternalHost | InterfaceEndpoint | NetworkLoadBalancer | Address | None:
+    def end(self, text: str, receiving: bool = False) -> End | Address | None:
         """What a question's source or destination means: an entity, an address that nothing here has, None for ``internet``.
+
+        With ``receiving`` the address of a gateway or a balancer can be asked about too: it sends nothing of its own.
 
         Raises
         ------
@@ -216,7 +239,9 @@ class Topology:
         if stranger is not None and not self.owners.get(stranger):
             return stranger
         entity = self.find(text)
-        if not isinstance(entity, Instance | NetworkInterface | ExternalHost | InterfaceEndpoint | NetworkLoadBalancer):
+        if not isinstance(entity, End):
+            if receiving and stranger is not None:
+                return stranger
             noun = names.NOUN[type(entity)]
             raise UsageError(f"{text} is a {noun}, which sends nothing; name an instance, an interface, a host outside or an address")
         return entity

@@ -49,8 +49,8 @@ _CHOICES = {
 }
 
 
-def problems_of(topology: "Topology") -> list[str]:
-    """Every trouble of a topology whose references are resolved, each with the place of the thing it is about."""
+def troubles(topology: "Topology") -> Problems:
+    """Troubles of a topology whose references are resolved, as pairs of the thing they are about and what is wrong."""
     checks: tuple[Callable[[Topology], Problems], ...] = (
         _vpcs,
         _subnets,
@@ -62,11 +62,16 @@ def problems_of(topology: "Topology") -> list[str]:
         rule_problems,
         joined_problems,
     )
-    lines = []
     for check in checks:
-        for thing, text in check(topology):
-            place = getattr(thing, "place", "")
-            lines.append(f"{place}: {text}" if place else text)
+        yield from check(topology)
+
+
+def problems_of(topology: "Topology") -> list[str]:
+    """Every trouble of a topology whose references are resolved, each with the place of the thing it is about."""
+    lines = []
+    for thing, text in troubles(topology):
+        place = getattr(thing, "place", "")
+        lines.append(f"{place}: {text}" if place else text)
     return [*lines, *_policy(topology.policy), *_questions(topology)]
 
 

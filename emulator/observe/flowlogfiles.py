@@ -56,9 +56,7 @@ def _save_parquet(path: str | Path, log: FlowLog, rows: list[dict[str, Any]]) ->
         from pyarrow import parquet
     except ImportError:
         raise UsageError(f"{path}: Parquet needs pyarrow; pip install 'vpcemu[parquet]', or write x.log or x.log.gz") from None
-    kinds = {
-        field: pa.int32() if field in _INT_32 else pa.int64() if field in _INT_64 else pa.string() for field in log.fields
-    }
+    kinds = {field: pa.int32() if field in _INT_32 else pa.int64() if field in _INT_64 else pa.string() for field in log.fields}
     columns = {field.replace("-", "_"): pa.array([row[field] for row in rows], kind) for field, kind in kinds.items()}
     with written(path) as file:
         parquet.write_table(pa.table(columns), file)
