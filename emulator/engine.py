@@ -181,6 +181,11 @@ class Engine:
                 return code
             self._grow(code)
 
+    def expect(self, packets: int) -> None:
+        """Take the compiled loop for so many packets, if it is there already."""
+        if CACHED_FROM <= packets < COMPILE_FROM:
+            self._choose_loop(packets)
+
     def _choose_loop(self, packets: int) -> None:
         if self._loop is not advance or self._compiled is False:
             return

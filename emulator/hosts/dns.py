@@ -94,7 +94,7 @@ class NameServer:
         """The answer to a query; nothing if it cannot be read."""
         from scapy.layers.dns import DNS, DNSRR
 
-        query = _dissected(data)
+        query = dissected(data)
         if query is None or query.qr or not query.qd:
             return []
         question = query.qd[0]
@@ -107,8 +107,8 @@ class NameServer:
         return [bytes(DNS(id=query.id, qr=1, rd=query.rd, ra=1, rcode=code, qd=[question], an=records))]
 
 
-def _dissected(data: bytes) -> Any | None:
-    """A DNS message, None if the bytes are none."""
+def dissected(data: bytes) -> Any | None:
+    """The DNS message in some bytes; None if they are none."""
     from scapy.error import Scapy_Exception
     from scapy.layers.dns import DNS
 
@@ -160,7 +160,7 @@ class Lookup:
     def poll(self, now: int) -> None:
         """Look whether the answer has come."""
         for time_ns, sender, data in self.socket.received:
-            message = _dissected(data)
+            message = dissected(data)
             if message is None or message.id != self.number or sender != self.server or not message.qr:
                 continue
             self.rcode, self.time_ns, self.size = int(message.rcode), time_ns - self._began_ns, len(data)

@@ -225,4 +225,3 @@ class Host:
             self._number = (self._number + 1) & 0xFFFF
             cut += [Send(delay, piece) for piece in fragments_of(datagram, self.mtu, self._number)]
         return cut
-

@@ -10,7 +10,7 @@ A service is asked four things, and nothing of it waits:
 
 from typing import TYPE_CHECKING
 
-from emulator.model.services import TCP
+from emulator.model.services import ALL
 from emulator.model.services import Service as Ports
 
 if TYPE_CHECKING:
@@ -83,7 +83,5 @@ def is_listening(listen: "tuple[Ports, ...] | None", protocol: int, port: int) -
     if listen is None:
         return True
     return any(
-        ports.protocol in (-1, protocol) and (ports.ports[0] == -1 or ports.ports[0] <= port <= ports.ports[1])
-        for ports in listen
-        if protocol == TCP or ports.protocol != TCP
+        ports.protocol in (ALL, protocol) and (ports.ports[0] == ALL or ports.ports[0] <= port <= ports.ports[1]) for ports in listen
     )

@@ -1,10 +1,10 @@
 """How much TCP puts on the way at once: NewReno (RFC 5681, RFC 6582).
 
-    slow start            window < threshold: each acknowledgement adds a segment
-    congestion avoidance  above it: each round trip adds a segment
-    third duplicate       threshold = half of what is out; the lost segment goes again; recovery begins
-    in recovery           a duplicate adds a segment; a partial acknowledgement sends the next hole; a full one ends it
-    timeout               window = one segment, threshold = half of what was out
+slow start            window < threshold: each acknowledgement adds a segment
+congestion avoidance  above it: each round trip adds a segment
+third duplicate       threshold = half of what is out; the lost segment goes again; recovery begins
+in recovery           a duplicate adds a segment; a partial acknowledgement sends the next hole; a full one ends it
+timeout               window = one segment, threshold = half of what was out
 """
 
 from emulator.hosts.tcp_segment import distance

@@ -229,10 +229,9 @@ class Connection:
         window = segment.window << (0 if segment.flags & SYN else self.scale)
         out = distance(self.highest, self.una)
         repeated = size == 0 and out > 0 and not segment.payload and not segment.flags & (SYN | FIN) and window == self.window
-        if repeated and self.probe_at is None:
-            if self.congestion.duplicate(out, self.highest, self.una, self._recovered_to):
-                self._resend_first(now)
-                self._recovered_to = self.highest
+        if repeated and self.probe_at is None and self.congestion.duplicate(out, self.highest, self.una, self._recovered_to):
+            self._resend_first(now)
+            self._recovered_to = self.highest
         if size >= 0:
             later = distance(segment.sequence, self.window_at[0])
             if later > 0 or (later == 0 and distance(segment.acknowledgement, self.window_at[1]) >= 0):
@@ -447,5 +446,3 @@ class Connection:
 
     def _move(self, event: Event) -> None:
         self.state = after(self.state, event)
-
-
