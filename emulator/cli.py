@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emulator import cli_verbs
 from emulator.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -303,3 +304,6 @@ def schema(of: Annotated[Schema, typer.Argument(metavar="[WHAT]", help="topology
         from importlib.resources import files
 
         print(files("emulator").joinpath("schemas", f"{of}.json").read_text("utf-8"), end="")
+
+
+cli_verbs.register(app)

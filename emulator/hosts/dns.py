@@ -12,6 +12,7 @@ Everybody inside asks Amazon's server, the second address after the base of the 
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from struct import error as StructError
 from typing import Any
 
 from emulator.hosts.base import Address, Send, Socket
@@ -112,10 +113,12 @@ def dissected(data: bytes) -> Any | None:
     from scapy.error import Scapy_Exception
     from scapy.layers.dns import DNS
 
+    if len(data) < 12:
+        return None
     try:
         message = DNS(data)
-        return message if len(data) >= 12 and message.qd is not None else None
-    except (Scapy_Exception, ValueError, IndexError, TypeError, AttributeError, OverflowError):
+        return message if message.qd and message.qd[0].qname is not None else None
+    except (Scapy_Exception, ValueError, IndexError, TypeError, AttributeError, OverflowError, StructError):
         return None
 
 

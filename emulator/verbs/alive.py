@@ -17,7 +17,7 @@ from emulator.datapath.state import Step as Column
 from emulator.engine import FOREVER, Engine
 from emulator.errors import UsageError
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface
-from emulator.model.topology import Topology
+from emulator.model.topology import INTERNET, Topology
 from emulator.observe.entries import TrackingEntry
 from emulator.observe.trace import Trace
 from emulator.policy.reasons import Verdict
@@ -73,6 +73,12 @@ class Alive:
         kinds: tuple[Instance | ExternalHost, ...] = (*self.topology.all(Instance), *self.topology.all(ExternalHost))
         return tuple(self.topology.display(kind.id) for kind in kinds if kind.id in self.runtime.hosts)
 
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """Names of all places where a capture can be taken: ``web-1:eth0``, hosts outside."""
+        kinds: tuple[NetworkInterface | ExternalHost, ...] = (*self.topology.all(NetworkInterface), *self.topology.all(ExternalHost))
+        return (*(self.topology.display(kind.id) for kind in kinds), INTERNET)
+
     def pingall(self, *names: str) -> PingAll:
         """Every instance pings every other once, all at the same time; or the machines that are named."""
         machines = [self[name] for name in names or [self.topology.display(one.id) for one in self.topology.all(Instance)]]
@@ -118,6 +124,8 @@ class Alive:
         runtime = self.runtime
         if at is None:
             return {place for key in runtime.hosts for place in runtime.places_of(key)}
+        if at == INTERNET:
+            return runtime.places_of(INTERNET)
         entity = None if at in runtime.hosts else self.topology.find(at)
         if isinstance(entity, NetworkInterface):
             return {self.engine.ids.of(entity.id)}

@@ -188,7 +188,7 @@ class Channel:
                 f"Connection to {self.target} ({self.address}) {self.port} port [{self.protocol}/{port_name(number, self.port)}] succeeded!"
             )
         words = _WORDS.get(self.outcome, self.outcome)
-        took = f" after {format_time(self.elapsed_ns)}" if self.outcome in ("timed out", NO_ANSWER) else ""
+        took = f" after {format_time(self.elapsed_ns // 1_000_000 * 1_000_000)}" if self.outcome in ("timed out", NO_ANSWER) else ""
         return f"nc: connect to {self.target} ({self.address}) port {self.port} ({self.protocol}) failed: {words}{took}"
 
     __repr__ = __str__

@@ -69,6 +69,8 @@ def test_without_loss_nothing_is_sent_twice():
     wire = Wire()
     _, connection = transferred(wire, bytes(200_000))
     assert connection.retransmitted == 0
-    forward = [segment for _, host, datagram, _ in wire.log if host is wire.left and (segment := segment_in(Packet.parse(datagram))).payload]
+    forward = [
+        segment for _, host, datagram, _ in wire.log if host is wire.left and (segment := segment_in(Packet.parse(datagram))).payload
+    ]
     back = [1 for _, host, _, _ in wire.log if host is wire.right]
     assert len(back) < len(forward) * 0.6 + 5

@@ -38,7 +38,9 @@ class Sink(Service):
 class Wire:
     """A left and a right host, and everything that was on the wire: (time, sender, datagram, arrived)."""
 
-    def __init__(self, *, delay_ns: int = 10 * MS, jitter_ns: int = 0, loss: float = 0.0, repeat: float = 0.0, seed: int = 0, mtu: int = 1500):
+    def __init__(
+        self, *, delay_ns: int = 10 * MS, jitter_ns: int = 0, loss: float = 0.0, repeat: float = 0.0, seed: int = 0, mtu: int = 1500
+    ):
         names = Names(Topology.of())
         self.left = Host("left", (LEFT,), (), names, mtu=mtu)
         self.right = Host("right", (RIGHT,), (), names, mtu=mtu)
