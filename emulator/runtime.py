@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from emulator.datapath.loop import NOWHERE, Exit
+from emulator.datapath.causes import NOWHERE
+from emulator.datapath.loop import Exit
 from emulator.datapath.state import Count, Outcome, State
 from emulator.engine import CACHED_FROM, FOREVER, Engine
 from emulator.hosts.base import Send
