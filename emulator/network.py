@@ -22,6 +22,7 @@ from emulator.observe.trace import Trace, steps_of
 from emulator.observe.words import Words
 from emulator.policy.reasons import Stage, Verdict
 from emulator.verbs.alive import Alive
+from emulator.verbs.editing import Editing
 from emulator.wire.headers import Field
 from emulator.wire.packet import Packet
 
@@ -46,7 +47,7 @@ class Place:
     vpc: str = ""
 
 
-class Network(Alive):
+class Network(Alive, Editing):
     """A running network: send packets, replay captures, ask why, edit rules while it runs.
 
     Parameters
