@@ -12,6 +12,7 @@ a CSV file; `require` raises an AssertionError that says what is missing, which 
 """
 
 import csv
+import io
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -103,6 +104,16 @@ class Grade:
             raise AssertionError(str(self))
         return self
 
+    def csv(self, student: str = "", head: bool = True) -> str:
+        """The findings as CSV text, a row a probe."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if head:
+            writer.writerow(("student", "lab", "probe", "points", "of", "message"))
+        for one in self.findings:
+            writer.writerow((student, self.lab, one.name, f"{one.earned:g}", f"{one.points:g}", "" if one.passed else one.message))
+        return text.getvalue()
+
     def to_csv(self, path: str | os.PathLike[str], student: str = "") -> None:
         """Append a row a probe: student, lab, probe, points, of, message; the head is written to a new file.
 
@@ -113,11 +124,7 @@ class Grade:
         try:
             new = not Path(path).exists()
             with open(path, "a", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                if new:
-                    writer.writerow(("student", "lab", "probe", "points", "of", "message"))
-                for one in self.findings:
-                    writer.writerow((student, self.lab, one.name, f"{one.earned:g}", f"{one.points:g}", "" if one.passed else one.message))
+                file.write(self.csv(student, head=new))
         except OSError as trouble:
             raise UsageError(f"{path}: {trouble.strerror}; name a file that can be written") from None
 
@@ -179,6 +186,11 @@ class Lab:
             message = lines[0] + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
             return Grade(self.name, tuple(Finding(name, False, points, message) for name, points, _, _ in self.probes))
         return Grade(self.name, tuple(self._find(network, *probe) for probe in self.probes))
+
+    @staticmethod
+    def stripped(text: str) -> str:
+        """A notebook's source without its solutions; see `stripped`."""
+        return stripped(text)
 
     @staticmethod
     def compare(prediction: "dict[Any, Any]", facts: "dict[Any, Any]") -> "Comparison":

@@ -64,14 +64,16 @@ for flow in replay.blocked:
 # %% [markdown]
 # ## Exercise
 # The application's owner says: *`db` has to send its log to `app-1` (udp/514) and to fetch from `app-1` on tcp/8080; `app-1`
-# may ping `db`. All the rest that is blocked is rightly blocked.* Write the least rules of the group `sql` that do it:
-# no block wider than one machine, no port that the capture does not show.
+# may ping `db`. All the rest that is blocked is rightly blocked.* Write the least rules that do it: no block wider than one
+# machine, no port that the capture does not show. A packet has to leave one interface and enter another; look at the
+# replay again after your first rules, what was hidden behind them shows only then.
 
 # %%
 ### BEGIN SOLUTION
 network.authorize("sql", "udp/514", "10.0.1.10/32", direction="egress")
 network.authorize("sql", "tcp/8080", "10.0.1.10/32", direction="egress")
 network.authorize("sql", "ping", "10.0.1.10/32")
+network.authorize("app", "udp/514", "10.0.9.10/32")
 ### END SOLUTION
 
 # %% [markdown]
@@ -82,17 +84,17 @@ network.authorize("sql", "ping", "10.0.1.10/32")
 def wanted_ones_live(student):
     blocked = {(str(flow.source), str(flow.destination), flow.label) for flow in student.replay(capture).blocked if flow.verdict == "drop"}
     missing = blocked & {("db", "app-1", "udp/514"), ("db", "app-1", "tcp/8080"), ("app-1", "db", "icmp")}
-    return not missing, f"still blocked in the replay: {', '.join(' '.join(one) for one in sorted(missing))}"
+    return not missing, "still blocked in the replay: " + ", ".join(" ".join(one) for one in sorted(missing))
 
 
 def the_rest_stays_blocked(student):
     blocked = {(str(flow.source), flow.label) for flow in student.replay(capture).blocked}
     leaks = {("batch", "tcp/1433"), ("batch", "tcp/22"), ("batch", "tcp/5432"), ("batch", "icmp")} - blocked
-    return not leaks, f"now passes in the replay: {', '.join(' '.join(one) for one in sorted(leaks))}"
+    return not leaks, "now passes in the replay: " + ", ".join(" ".join(one) for one in sorted(leaks))
 
 
 lab = Lab("Forensics")
-lab.probe("what is wanted lives again", wanted_ones_live, 3, "who sends the first packet? There the rule belongs: udp/514 and tcp/8080 begin at db")
+lab.probe("what is wanted lives again", wanted_ones_live, 3, "udp/514 and tcp/8080 begin at db, and the log has to get into app-1, too")
 lab.probe("the rest stays blocked", the_rest_stays_blocked, 2)
 lab.allow("db", "app-1", "tcp/8080", 1)
 lab.only(

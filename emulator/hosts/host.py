@@ -79,6 +79,7 @@ class Host:
         self.icmp = Icmp()
         self.udp = Udp(self.is_udp_open)
         self.tcp = Tcp(self.service_on, self.mtu_towards)
+        self.served: tuple[Ports, ...] = ()  # opened by hand, besides what the topology says
         self.services: dict[int, Service] = {}
         self.own: list[ScapyService] = []
         self.tasks: list[Task] = []
@@ -129,14 +130,14 @@ class Host:
     def service_on(self, port: int) -> Service | None:
         """What listens on a tcp port."""
         if port not in self.services:
-            if not is_listening(self.listen, TCP, port):
+            if not (is_listening(self.listen, TCP, port) or is_listening(self.served, TCP, port)):
                 return None
             self.services[port] = default_service(self.name, port)
         return self.services[port]
 
     def is_udp_open(self, port: int) -> bool:
         """Whether something listens on a udp port."""
-        return is_listening(self.listen, UDP, port)
+        return is_listening(self.listen, UDP, port) or is_listening(self.served, UDP, port)
 
     # The endpoint.
 

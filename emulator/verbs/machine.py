@@ -143,8 +143,7 @@ class Machine:
             raise UsageError(str(trouble)) from None
         host = self.host
         if service is None:
-            if host.listen is not None:
-                host.listen = (*host.listen, wanted)
+            host.served = (*host.served, wanted)
         elif isinstance(service, Service):
             host.services[_port(ports, TCP)] = service
         else:
