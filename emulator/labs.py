@@ -79,7 +79,10 @@ class Grade:
 
     def __str__(self) -> str:
         head = f"{self.lab}: {self.points:g} of {self.most:g} points"
-        rows = [f"  {'✓' if finding.passed else '✗'} {finding.name}{'' if finding.passed else ': ' + finding.message}" for finding in self.findings]
+        rows = [
+            f"  {'✓' if finding.passed else '✗'} {finding.name}{'' if finding.passed else ': ' + finding.message}"
+            for finding in self.findings
+        ]
         return "\n".join([head, *rows])
 
     __repr__ = __str__
@@ -150,7 +153,9 @@ class Lab:
 
     def deny(self, source: str, destination: str, service: str, points: float = 1, hint: str = "", because: str = "") -> "Lab":
         """This must not pass; ``because`` insists on the reason's code."""
-        return self.probe(f"{source} does not reach {destination} {service}", _Reach(source, destination, service, False, because), points, hint)
+        return self.probe(
+            f"{source} does not reach {destination} {service}", _Reach(source, destination, service, False, because), points, hint
+        )
 
     def only(
         self,

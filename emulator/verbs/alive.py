@@ -22,7 +22,9 @@ from emulator.observe.entries import TrackingEntry
 from emulator.observe.trace import Trace
 from emulator.policy.reasons import Verdict
 from emulator.runtime import Moment, Runtime, Seen
+from emulator.verbs.beside import Beside, beside
 from emulator.verbs.conntrack import ConntrackTable
+from emulator.verbs.linklayer import Segment
 from emulator.verbs.machine import Machine
 from emulator.verbs.ping import Ping
 from emulator.verbs.pingall import PingAll
@@ -94,7 +96,7 @@ class Alive:
         runtime.run(stop=lambda: all(ping.done for ping in running.values()))
         return PingAll(tuple(machine.name for machine in machines), {pair: ping.result for pair, ping in running.items()})
 
-    def tcpdump(self, at: str | None = None, expression: str = "", *, since: str = "0s", live: bool = False) -> Dump:
+    def tcpdump(self, at: str | None = None, expression: str = "", *, since: str = "0s", live: bool = False, link: bool = False) -> Dump:
         """What a capture sees, at a machine, at one interface, or everywhere.
 
         Parameters
@@ -103,6 +105,7 @@ class Alive:
         expression : ``tcp``, ``icmp``, ``port 80``, ``host 10.0.1.10``, joined by ``and``
         since : leave out what is older
         live : print rows from now on, as they come
+        link : in Ethernet frames, with ARP, neighbour discovery and DHCP; of instances alone
         """
         places, wanted, first = self._places(at), filter_of(expression), parse_duration(since)
         names = {place: self.topology.display(self.engine.ids.name(place)) for place in sorted(places)}
@@ -116,9 +119,25 @@ class Alive:
             self.runtime.listeners.append(show)
             return Dump(names, [])
         # What a host sends a little later is noted when it decides; a capture is in the order of time.
-        rows = [seen for seen in self.runtime.seen if seen.place in places and seen.time_ns >= first and wanted(seen.packet)]
-        rows = [seen for seen in rows if seen.time_ns <= self.engine.now_ns]
-        return Dump(names, sorted(rows, key=lambda seen: (seen.time_ns, not seen.inbound, seen.number)), self._comments)
+        rows = [seen for seen in self.runtime.seen if seen.place in places and seen.time_ns <= self.engine.now_ns]
+        rows.sort(key=lambda seen: (seen.time_ns, not seen.inbound, seen.number))
+        if link:
+            names = {place: name for place, name in names.items() if isinstance(self._entity(place), NetworkInterface)}
+            segments = [Segment(self.topology, self._eni(place), place) for place in names]
+            rows = [row for one in segments for row in one.rows([seen for seen in rows if seen.place == one.place])]
+            rows.sort(key=lambda seen: seen.time_ns)
+        return Dump(names, [seen for seen in rows if seen.time_ns >= first and wanted(seen.packet)], self._comments)
+
+    def _entity(self, place: int) -> object:
+        return self.topology.entities.get(self.engine.ids.name(place))
+
+    def _eni(self, place: int) -> NetworkInterface:
+        return self.topology.get(self.engine.ids.name(place), NetworkInterface)
+
+    def beside(self, other: "Alive", at: str | None = None, expression: str = "") -> Beside:
+        """This run beside another: which packets a capture has in both, and which in one alone."""
+        mine, others = self.tcpdump(at, expression), other.tcpdump(at, expression)
+        return beside(mine.seen, others.seen, mine.interfaces)
 
     def _places(self, at: str | None) -> set[int]:
         runtime = self.runtime

@@ -8,16 +8,19 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 
 from emulator.errors import UsageError
 from emulator.hosts.base import Address
 from emulator.hosts.tcp_segment import Segment, distance, segment_in, words_of
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, parse_protocol
 from emulator.runtime import Seen
-from emulator.wire.headers import ACK, RST, SYN, Field
-from emulator.wire.packet import Packet
+from emulator.verbs.linklayer import ADVERTISEMENT, SOLICITATION, words_of_arp
+from emulator.wire.headers import ACK, RST, SYN, Field, Status
+from emulator.wire.packet import ETHERNET, RAW_IP, Packet
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
 
+_NEIGHBOUR = {SOLICITATION: "solicitation, who has", ADVERTISEMENT: "advertisement, tgt is"}
 _ICMP_WORDS = {8: "echo request", 0: "echo reply", 128: "echo request", 129: "echo reply"}
 Filter = Callable[[Packet], bool]
 
@@ -51,6 +54,8 @@ def _primitives(text: str) -> list[Filter]:
 
 
 def _protocol(word: str) -> Filter:
+    if word == "arp":
+        return lambda packet: packet.status == Status.ARP
     if word == "ip6":
         return lambda packet: packet.header[Field.FAMILY] == 6
     try:
@@ -115,7 +120,8 @@ class Dump:
             )
             for seen in self.seen
         )
-        return write_pcapng(path, [InterfaceInfo(name, 101) for name in self.interfaces.values()], frames)
+        kind = ETHERNET if any(seen.packet.link_type == ETHERNET for seen in self.seen) else RAW_IP
+        return write_pcapng(path, [InterfaceInfo(name, kind) for name in self.interfaces.values()], frames)
 
 
 class RowWriter:
@@ -125,14 +131,25 @@ class RowWriter:
         self.interfaces = interfaces
         self._first: dict[tuple[Address, int, Address, int], int] = {}
 
+    @staticmethod
+    def split(row: str) -> tuple[str, str]:
+        """The time of a row, and the rest."""
+        time, _, rest = row.partition(" ")
+        return time, rest
+
     def row(self, seen: Seen) -> str:
         """One packet."""
+        if seen.packet.status == Status.ARP:
+            return f"{clock(seen.time_ns)} {self._where(seen)}{words_of_arp(seen.packet.frame)}"
         key, header = seen.packet.five_tuple, seen.packet.header
-        where = f"{self.interfaces[seen.place]:<16} {'In ' if seen.inbound else 'Out'} " if self.interfaces else ""
+        where = self._where(seen)
         family = "IP6" if header[Field.FAMILY] == 6 else "IP"
         ports = key.protocol in (TCP, UDP) and not header[Field.FRAGMENT_OFFSET]
         ends = [f"{ip}.{port}" if ports else str(ip) for ip, port in (key[1:3], key[3:5])]
         return f"{clock(seen.time_ns)} {where}{family} {ends[0]} > {ends[1]}: {self._words(seen.packet)}"
+
+    def _where(self, seen: Seen) -> str:
+        return f"{self.interfaces[seen.place]:<16} {'In ' if seen.inbound else 'Out'} " if self.interfaces else ""
 
     def _words(self, packet: Packet) -> str:
         key, header = packet.five_tuple, packet.header
@@ -143,7 +160,7 @@ class RowWriter:
             segment = segment_in(packet)
             return self._tcp(packet, segment) if segment is not None else f"tcp {length} (bad cksum or cut)"
         if key.protocol == UDP:
-            return _dns(packet) or f"UDP, length {length - 8}"
+            return _dns(packet) or _dhcp(packet) or f"UDP, length {length - 8}"
         if key.protocol in (ICMP, ICMPV6):
             return _icmp(packet, length)
         return f"ip-proto-{key.protocol} {length}"
@@ -192,11 +209,25 @@ def _icmp(packet: Packet, length: int) -> str:
     from emulator.hosts.icmp import error_in
 
     error = error_in(packet)
+    if name == "ICMP6" and kind in _NEIGHBOUR:
+        at = int(header[Field.PAYLOAD_OFFSET]) + 8
+        return f"{name}, neighbor {_NEIGHBOUR[kind]} {IPv6Address(packet.frame[at : at + 16])}, length {length}"
     if error is None:
         return f"{name} type {kind} code {code}, length {length}"
     words = {"too big": f"need to frag (mtu {error.mtu})", "time exceeded": "time exceeded in-transit", "unreachable": "unreachable"}
     told = words.get(error.kind, f"udp port {error.destination_port} unreachable")
     return f"{name} {error.destination} {told}, length {length}"
+
+
+def _dhcp(packet: Packet) -> str:
+    """A DHCP message in short; empty if it is none."""
+    if not {67, 68} >= set(packet.five_tuple[2::2]):
+        return ""
+    frame = packet.frame
+    at = frame.find(b"\x63\x82\x53\x63\x35\x01")
+    kinds = {1: "Discover", 2: "Offer", 3: "Request", 5: "ACK"}
+    word = "Reply" if packet.five_tuple.source_port == 67 else "Request"
+    return f"BOOTP/DHCP, {word}" + (f", DHCP-Message {kinds.get(frame[at + 6], frame[at + 6])}" if 0 < at < len(frame) - 6 else "")
 
 
 def _dns(packet: Packet) -> str:
