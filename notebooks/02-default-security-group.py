@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: default-security-group
 vpcs:
   lab:
@@ -35,7 +36,8 @@ vpcs:
       alice:   {subnet: private-a, private_ip: 10.0.1.10}
       bob:     {subnet: private-a, private_ip: 10.0.1.11, listen: [SSH]}
       mallory: {subnet: private-a, private_ip: 10.0.1.66, security_groups: [outsider]}
-"""))
+""")
+)
 
 # %% [markdown]
 # ## The drawing

@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: replies
 vpcs:
   shop:
@@ -36,7 +37,8 @@ vpcs:
     instances:
       app-1: {subnet: app-a, private_ip: 10.0.1.10, security_groups: [app]}
       db:    {subnet: data-b, private_ip: 10.0.9.10, security_groups: [sql], listen: [MSSQL]}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]

@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: app-and-sql-server
 vpcs:
   shop:
@@ -41,7 +42,8 @@ vpcs:
       db: {subnet: data-b, private_ip: 10.0.9.10, elastic_ip: 198.51.100.20, security_groups: [sql], listen: [MSSQL]}
 internet:
   customer: {ip: 192.0.2.77}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]
@@ -81,7 +83,7 @@ print(network.explain("batch", "db", "MSSQL").why)
 # of the private one, and comes back in. At `db` it is a stranger from 198.51.100.10:
 
 # %%
-lost = [trace for trace in network.drops() if str(trace.sent.five_tuple.destination) == "198.51.100.20"][0]
+lost = next(trace for trace in network.drops() if str(trace.sent.five_tuple.destination) == "198.51.100.20")
 lost
 
 # %% [markdown]
@@ -112,6 +114,7 @@ network.set_groups("batch", "report")
 # %% [markdown]
 # ## Check
 # One of the probes puts a second machine into `report`, as next year's administrator will.
+
 
 # %%
 def next_year(student):

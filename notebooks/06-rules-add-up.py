@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: rules-add-up
 vpcs:
   shop:
@@ -39,7 +40,8 @@ vpcs:
 internet:
   office: {ip: 203.0.113.25}
   intern: {ip: 203.0.113.77}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]

@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: network-acls
 vpcs:
   shop:
@@ -48,7 +49,8 @@ internet:
   attacker: {ip: 198.18.5.5}
 links:
   - {between: [customer, igw], latency: 20ms}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]

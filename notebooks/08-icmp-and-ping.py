@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: icmp
 vpcs:
   shop:
@@ -43,7 +44,8 @@ internet:
   customer: {ip: 192.0.2.77}
 links:
   - {between: [customer, igw], latency: 25ms}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]

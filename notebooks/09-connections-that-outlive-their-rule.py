@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: tracked
 vpcs:
   shop:
@@ -47,7 +48,8 @@ vpcs:
 internet:
   office: {ip: 203.0.113.25}
   customer: {ip: 192.0.2.77}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]
@@ -118,6 +120,7 @@ network.acl_entry("default", 95, "deny", "SSH", "0.0.0.0/0")
 # %% [markdown]
 # ## Check
 # The check opens a session from the office, removes every SSH rule of the group, and looks whether the session is cut.
+
 
 # %%
 def is_cut(student):

@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: public-or-private
 vpcs:
   shop:
@@ -43,7 +44,8 @@ vpcs:
       in-three: {subnet: three, private_ip: 10.0.3.10, security_groups: [open]}
 internet:
   customer: {ip: 192.0.2.77}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]
@@ -57,8 +59,10 @@ prediction = {"in-one": True, "in-two": True, "in-three": True}
 # ## The run
 
 # %%
-pings = {name: network["customer"].ping(address, 1, timeout="1s") for name, address in
-         {"in-one": "198.51.100.11", "in-two": "198.51.100.12", "in-three": "10.0.3.10"}.items()}
+pings = {
+    name: network["customer"].ping(address, 1, timeout="1s")
+    for name, address in {"in-one": "198.51.100.11", "in-two": "198.51.100.12", "in-three": "10.0.3.10"}.items()
+}
 Lab.compare(prediction, {name: ping.reachable for name, ping in pings.items()})
 
 # %% [markdown]

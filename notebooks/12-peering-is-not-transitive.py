@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: peering
 vpcs:
   a:
@@ -46,7 +47,8 @@ vpcs:
 vpc_peering_connections:
   a-b: {requester: a, accepter: b}
   b-c: {requester: b, accepter: c}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]

@@ -80,6 +80,7 @@ network.authorize("app", "udp/514", "10.0.9.10/32")
 # ## Check
 # The proof is the replay: the same packets through the new rules.
 
+
 # %%
 def wanted_ones_live(student):
     blocked = {(str(flow.source), str(flow.destination), flow.label) for flow in student.replay(capture).blocked if flow.verdict == "drop"}

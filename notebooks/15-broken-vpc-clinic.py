@@ -22,7 +22,8 @@
 # %%
 from emulator import Lab, Network, loads
 
-network = Network(loads("""
+network = Network(
+    loads("""
 topology: clinic
 vpcs:
   shop:
@@ -76,7 +77,8 @@ internet:
   customer: {ip: 192.0.2.77}
   office:   {ip: 203.0.113.25}
   monitor:  {ip: 192.0.2.9}
-"""))
+""")
+)
 network.topology
 
 # %% [markdown]
@@ -101,7 +103,7 @@ for complaint, question in complaints.items():
 # Where is the cause of each: `group`, `acl` or `route`?
 
 # %%
-prediction = {complaint: "group" for complaint in complaints}
+prediction = dict.fromkeys(complaints, "group")
 
 # %% [markdown]
 # ## Why
@@ -144,14 +146,13 @@ for complaint, question in complaints.items():
 
 # %%
 lab = Lab("The clinic")
-for complaint, question in complaints.items():
+for question in complaints.values():
     lab.allow(*question, points=1)
 lab.deny("203.0.113.52", "web-1", "SSH", 1, "the wrong address still gets in")
 lab.deny("monitor", "web-1", "icmp/0", 1, "type 0 is the answer, not the question")
 lab.deny("web-1", "db", "PostgreSQL", 1)
 lab.only(
-    [*complaints.values(), ("customer", "web-1", "http"), ("office", "web-1", "http"), ("office", "web-1", "https"), ("monitor", "web-1", "http"),
-     ("monitor", "web-1", "https"), ("internet", "web-1", "http"), ("internet", "web-1", "https")],
+    [*complaints.values(), *((who, "web-1", web) for who in ("customer", "office", "monitor", "internet") for web in ("http", "https"))],
     services=("SSH", "HTTP", "HTTPS", "tcp/433", "tcp/8080", "PostgreSQL", "tcp/5433", "udp/53", "ping"),
     destinations=["web-1", "app-1", "db", "clerk"],
     sources=["customer", "office", "monitor", "internet", "clerk", "db"],

@@ -86,15 +86,18 @@ print(lab.check(network).csv(student="alice"))
 # solution must pass, and the stripped copy must fail.
 
 # %%
-print(Lab.stripped("""network = Network(shop)
+print(
+    Lab.stripped("""network = Network(shop)
 ### BEGIN SOLUTION
 network.authorize("web", "SSH", "203.0.113.25/32")
 ### END SOLUTION
-lab.check(network).require()"""))
+lab.check(network).require()""")
+)
 
 # %% [markdown]
 # ## Probes that do more
 # `probe` takes any function of the student's network that gives (is it right, what was found). It may run machines, too:
+
 
 # %%
 def pages_are_served(student):

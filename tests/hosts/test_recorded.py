@@ -46,9 +46,7 @@ def conversations(name: str) -> dict[tuple, list[tuple[int, Packet, Segment]]]:
             continue
         segment = segment_in(packet)
         assert segment is not None, "a real segment was taken for a broken one"
-        if segment.flags & (SYN | ACK) == SYN:
-            found[key[1:]].append((time, packet, segment))
-        elif key[1:] in found:
+        if segment.flags & (SYN | ACK) == SYN or key[1:] in found:
             found[key[1:]].append((time, packet, segment))
         elif key.reply()[1:] in found:
             found[key.reply()[1:]].append((time, packet, segment))
