@@ -270,7 +270,7 @@ class Network(Alive, Editing):
         return twin
 
     def _why(self, sent: Packet, number: int) -> str:
-        why = self.words.why(sent.header, self.engine.state.outcomes[number])
+        why = self.words.why(sent.header, outcome_of(self.engine.state, number))
         return str(why) if why is not None else ""
 
     def replay(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from emulator.datapath.causes import NOWHERE
 from emulator.datapath.loop import Exit
-from emulator.datapath.state import Count, Outcome, State
+from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome, State
 from emulator.engine import CACHED_FROM, FOREVER, Engine
 from emulator.hosts.base import Send
 from emulator.hosts.dns import Names, resolver_of, vpc_of
@@ -24,6 +24,7 @@ from emulator.hosts.fabric import fabric_for
 from emulator.hosts.host import INSIDE_MTU, OUTSIDE_MTU, Host
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface
 from emulator.model.topology import INTERNET, Topology
+from emulator.observe.born import born_packet, outcome_of
 from emulator.observe.delivered import delivered
 from emulator.policy.reasons import Stage
 from emulator.wire.addresses import halves
@@ -175,10 +176,10 @@ class Runtime:
         counts = self.engine.state.counts
         number = int(counts[Count.ARRIVED, 0]) - 1
         counts[Count.ARRIVED, 0] = 0
-        known = self.sent.get(number)
+        known = self._known(number)
         if known is None:
             return
-        outcome = self.engine.state.outcomes[number]
+        outcome = outcome_of(self.engine.state, number)
         arrived, place = delivered(known.packet, outcome), int(outcome[Outcome.PLACE])
         now = self.engine.now_ns
         if outcome[Outcome.STAGE] == _EXEMPT and known.place != NOWHERE:
@@ -188,6 +189,21 @@ class Runtime:
         self._note(Seen(now, place, True, arrived, number))
         key = self._home[place]
         self.act(key, self.hosts[key].receive(arrived, now))
+
+    def _known(self, number: int) -> Sent | None:
+        """A packet by its number; one that the network made (an ICMP error, a piece, a reset) gets its bytes now."""
+        if number >= FIRST_BORN and number not in self.sent:
+            birth = self.engine.state.births[number - FIRST_BORN]
+            parent = self._known(int(birth[Birth.PARENT]))
+            if parent is not None:
+                made = born_packet(self.engine.state, number, parent.packet)
+                self.sent[number] = Sent(made, int(birth[Birth.AT]), parent.first_step)
+        return self.sent.get(number)
+
+    def find(self, number: int) -> Sent | None:
+        """A packet by its number, also one that the network made; None if there is none."""
+        born = int(self.engine.state.counts[Count.BORN, 0])
+        return self._known(number) if number < FIRST_BORN + born else None
 
     def _fabric(self, place: int) -> Host:
         if place not in self.fabrics:
@@ -252,7 +268,8 @@ class Runtime:
         engine.packets = moment.packets
         self.hosts, self.fabrics = copy.deepcopy(moment.hosts)
         del self.seen[moment.seen :]
-        self.sent = {number: sent for number, sent in self.sent.items() if number < moment.packets}
+        born = FIRST_BORN + int(engine.state.counts[Count.BORN, 0])
+        self.sent = {number: sent for number, sent in self.sent.items() if number < moment.packets or FIRST_BORN <= number < born}
         self._timers, self._armed = [], {}
         self.edited()
         for key in self.hosts:

@@ -18,6 +18,7 @@ from emulator.engine import FOREVER, Engine
 from emulator.errors import UsageError
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface
 from emulator.model.topology import INTERNET, Topology
+from emulator.observe.born import born_since, outcome_of
 from emulator.observe.entries import TrackingEntry
 from emulator.observe.trace import Trace
 from emulator.policy.reasons import Verdict
@@ -45,7 +46,7 @@ class Alive:
 
         def entries(self, interface: str | None = None) -> list[TrackingEntry]: ...
 
-        def _trace(self, sent: Packet, number: int, first_step: int) -> Trace: ...
+        def _trace(self, sent: Packet, number: int, first_step: int, made: tuple[Trace, ...]) -> Trace: ...
 
         def _why(self, sent: Packet, number: int) -> str: ...
 
@@ -151,8 +152,8 @@ class Alive:
         return runtime.places_of(self[at].key)
 
     def _comments(self, seen: Seen) -> tuple[str, ...]:
-        sent = self.runtime.sent.get(seen.number)
-        if sent is None or not self.engine.state.outcomes[seen.number, Outcome.VERDICT]:
+        sent = None if seen.number < 0 else self.runtime.find(seen.number)
+        if sent is None or not outcome_of(self.engine.state, seen.number)[Outcome.VERDICT]:
             return ()
         why = self._why(sent.packet, seen.number)
         return (f"DROP {why}" if why else "ACCEPT",)
@@ -193,15 +194,17 @@ class Alive:
         ------
         UsageError : no packet has that number.
         """
-        sent = self.runtime.sent.get(number)
+        sent = self.runtime.find(number)
         if sent is None:
             raise UsageError(f"no packet has the number {number}; see the numbers in tcpdump().seen")
-        return self._trace(sent.packet, number, sent.first_step)
+        return self._trace(sent.packet, number, sent.first_step, ())
 
     def drops(self) -> list[Trace]:
         """The traces of all packets that were lost so far, in the order of sending."""
         verdicts = self.engine.state.outcomes[: self.engine.packets, Outcome.VERDICT]
-        return [self.trace(int(number)) for number in (verdicts == Verdict.DROP).nonzero()[0] if int(number) in self.runtime.sent]
+        lost = [int(number) for number in (verdicts == Verdict.DROP).nonzero()[0] if int(number) in self.runtime.sent]
+        lost += [one for one in born_since(self.engine.state, 0) if outcome_of(self.engine.state, one)[Outcome.VERDICT] == Verdict.DROP]
+        return [self.trace(one) for one in lost]
 
     def snapshot(self) -> Moment:
         """This moment, to come back to."""
@@ -217,7 +220,7 @@ class Alive:
         number = runtime.send(packet, place, at_ns)
         while not self.engine.state.outcomes[number, Outcome.VERDICT] and runtime.next_time_ns() is not None:
             runtime.run(limit=1)
-        return self._trace(packet, number, runtime.sent[number].first_step)
+        return self._trace(packet, number, runtime.sent[number].first_step, ())
 
 
 def _address_of(one: Machine, other: Machine) -> str:
