@@ -121,7 +121,7 @@ class Alive:
             return Dump(names, [])
         # What a host sends a little later is noted when it decides; a capture is in the order of time.
         rows = [seen for seen in self.runtime.seen if seen.place in places and seen.time_ns <= self.engine.now_ns]
-        rows.sort(key=lambda seen: (seen.time_ns, not seen.inbound, seen.number))
+        rows.sort(key=lambda seen: seen.time_ns)  # what is of one instant stays in the order in which it was done
         if link:
             names = {place: name for place, name in names.items() if isinstance(self._entity(place), NetworkInterface)}
             segments = [Segment(self.topology, self._eni(place), place) for place in names]

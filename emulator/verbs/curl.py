@@ -129,6 +129,8 @@ class Curl(Connect):
     def _trouble(self, milliseconds: int) -> tuple[int, str]:
         if self.trouble and not self.destination:
             return NO_NAME, f"Could not resolve host: {self.target}"
+        if self.outcome == "timed out" and self.asked:
+            return TIMEOUT, f"Operation timed out after {milliseconds} milliseconds with {len(self.came)} bytes received"
         if self.outcome == "timed out":
             return TIMEOUT, f"Failed to connect to {self.target} port {self.port} after {milliseconds} ms: Connection timed out"
         if self.outcome != OPEN:

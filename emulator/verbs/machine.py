@@ -149,6 +149,22 @@ class Machine:
         else:
             host.own.append(ScapyService.of(wanted, service))
 
+    def publish(self, path: str, text: str, port: int = 80) -> None:
+        """Put a page on the machine's web server (which has to listen there: `serve`)."""
+        from emulator.hosts.http import HttpServer
+
+        server = self.host.service_on(port)
+        if not isinstance(server, HttpServer):
+            raise UsageError(f"{self.name} has no web server on port {port}; open one with serve('tcp/{port}') or `listen: [HTTP]`")
+        server.pages[path if path.startswith("/") else f"/{path}"] = text
+
+    def set_mtu(self, size: int) -> None:
+        """Set the largest datagram of the machine's interfaces, as ``ip link set mtu`` does; new connections keep to it."""
+        if not 576 <= size <= 9_001:
+            raise UsageError(f"mtu {size}: write a number of bytes from 576 to 9001")
+        self.host.mtu = size
+        self.host.path_mtu.clear()
+
     def send(self, packet: Any) -> int:
         """Send a Scapy packet as it is, from the machine's interface; gives its number for `Network.trace`.
 

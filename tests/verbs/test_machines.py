@@ -321,3 +321,57 @@ def test_command_line(tmp_path):
     wrong = command("ping", str(shop), "nobody", "web-1")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == "shop: nothing is called nobody; known are customer, db, web-1\n"
+
+
+def test_curl_that_stalls_says_how_much_came(network):
+    """A page that is too big for the path never comes, and curl says that nothing did; with the router's word let in it does."""
+    network["web-1"].publish("/large", "x" * 6_000)
+    network["customer"].set_mtu(9_001)
+    found = network["customer"].curl("http://web-1/large", timeout="10s")
+    assert (found.code, found.message[:32]) == (28, "Operation timed out after 10000 ")
+    assert {trace.reason for trace in network.drops()} == {"EMU_MTU_EXCEEDED", "ENI_SG_RULES_MISMATCH"}
+    network.authorize("web", "icmp/3/4", "0.0.0.0/0")
+    assert len(network["customer"].curl("http://web-1/large", timeout="10s").text) == 6_000
+    with pytest.raises(UsageError, match="mtu 1: write a number of bytes from 576 to 9001"):
+        network["customer"].set_mtu(1)
+    with pytest.raises(UsageError, match="has no web server on port 8080"):
+        network["web-1"].publish("/", "", port=8080)
+
+
+@pytest.mark.parametrize(
+    ("edit", "trouble"),
+    [
+        (("authorize", "web", "SSH", "nobody"), "a rule names a block, a security group or a prefix list"),
+        (("authorize", "web", "SSH", "0.0.0.0/0", "up"), 'direction "up": write ingress or egress'),
+        (("acl_entry", "default", 90, "maybe", "SSH", "0.0.0.0/0"), 'action "maybe": write allow or deny'),
+        (("acl_entry", "none", 90, "deny", "SSH", "0.0.0.0/0"), "network ACL none: there is none; known are default"),
+        (("delete_acl_entry", "default", 7), "default: there is no ingress entry 7"),
+        (("route", "none", "0.0.0.0/0", "igw"), "route table none: there is none; known are "),
+        (("delete_route", "public", "10.9.0.0/16"), "public: there is no route to 10.9.0.0/16"),
+        (("associate", "web-1", "public"), "web-1 is no subnet"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value)),
+)
+def test_edits_that_cannot_be(network, edit, trouble):
+    """An edit that names something unknown is one line, and changes nothing."""
+    before = network.topology
+    with pytest.raises(UsageError, match=trouble):
+        getattr(network, edit[0])(*edit[1:])
+    assert network.topology is before
+
+
+def test_edits_act_on_the_next_packet(network):
+    """Routes, ACL entries, groups and rules are changed between two packets."""
+    moment = network.snapshot()
+    network.acl_entry("default", 50, "deny", "HTTP", "192.0.2.77/32")
+    assert network["customer"].curl("http://web-1/", timeout="1s").code == 28
+    network.delete_acl_entry("default", 50)
+    assert network["customer"].curl("http://web-1/", timeout="1s").ok
+    network.delete_route("public", "0.0.0.0/0")
+    assert network["customer"].curl("http://web-1/", timeout="1s").code == 28
+    network.route("public", "0.0.0.0/0", "igw")
+    assert network["customer"].curl("http://web-1/", timeout="1s").ok
+    network.set_groups("web-1", "db")
+    assert network["customer"].curl("http://web-1/", timeout="1s").code == 28
+    network.rewind(moment)
+    assert network["customer"].curl("http://web-1/", timeout="1s").ok
