@@ -200,7 +200,12 @@ class Lab:
     @staticmethod
     def compare(prediction: "dict[Any, Any]", facts: "dict[Any, Any]") -> "Comparison":
         """A student's predictions beside what happened; nothing is graded by it."""
-        return Comparison(tuple((str(key), str(prediction.get(key, "nothing")), str(fact)) for key, fact in facts.items()))
+        return Comparison(
+            tuple(
+                (" → ".join(key) if isinstance(key, tuple) else str(key), str(prediction.get(key, "nothing")), str(fact))
+                for key, fact in facts.items()
+            )
+        )
 
     @staticmethod
     def _find(network: Network, name: str, points: float, hint: str, test: Probe) -> Finding:
