@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emulator import cli_explain, cli_import, cli_reach
+from emulator import cli_explain, cli_import, cli_reach, cli_verbs
 from emulator.errors import UsageError, printable
 from emulator.terminal import Json, NetworkFile, Parameters, read
 from emulator.terminal import console as _console
@@ -237,3 +237,6 @@ def schema(of: Annotated[Schema, typer.Argument(metavar="[WHAT]", help="topology
         from importlib.resources import files
 
         print(files("emulator").joinpath("schemas", f"{of}.json").read_text("utf-8"), end="")
+
+
+cli_verbs.register(app)

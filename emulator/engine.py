@@ -81,7 +81,9 @@ class Engine:
         self.tables = compile_tables(topology, self.ids)
         usage = np.zeros((len(self.ids), self.state.usage.shape[1]), dtype=np.int64)
         usage[: len(self.state.usage)] = self.state.usage
-        self.state = self.state._replace(usage=usage)
+        hosts = np.zeros((len(self.ids), 1), dtype=np.int64)
+        hosts[: len(self.state.hosts)] = self.state.hosts
+        self.state = self.state._replace(usage=usage, hosts=hosts)
         self._settle_entries()
         if not np.array_equal(lanes, self.tables.links[:, [LinkColumn.A, LinkColumn.B]]):
             self.state = self.state._replace(links=np.zeros((max(2 * len(self.tables.links), 1), len(LinkState)), dtype=np.int64))
@@ -175,9 +177,14 @@ class Engine:
         while True:
             # A limit is counted by the caller's steps alone, so growth in between costs nothing of it.
             code = Exit(self._loop(self.tables, self.state, feed, until, limit, int(self.causal)))
-            if code in (Exit.IDLE, Exit.LIMIT):
+            if code in (Exit.IDLE, Exit.LIMIT, Exit.HOST):
                 return code
             self._grow(code)
+
+    def expect(self, packets: int) -> None:
+        """Take the compiled loop for so many packets, if it is there already."""
+        if CACHED_FROM <= packets < COMPILE_FROM:
+            self._choose_loop(packets)
 
     def _choose_loop(self, packets: int) -> None:
         if self._loop is not advance or self._compiled is False:

@@ -21,6 +21,8 @@ from emulator.observe.strangers import named_blocks
 from emulator.observe.trace import Trace, steps_of
 from emulator.observe.words import Words
 from emulator.policy.reasons import Stage, Verdict
+from emulator.verbs.alive import Alive
+from emulator.verbs.editing import Editing
 from emulator.wire.headers import Field
 from emulator.wire.packet import Packet
 
@@ -45,7 +47,7 @@ class Place:
     vpc: str = ""
 
 
-class Network:
+class Network(Alive, Editing):
     """A running network: send packets, replay captures, ask why, edit rules while it runs.
 
     Parameters
@@ -92,10 +94,15 @@ class Network:
         if delay:
             self.advance(self.now_ns + delay * 1_000_000_000)
         self.engine.edit(topology)
+        if self._runtime is not None:
+            self._runtime.edited()
 
     def advance(self, until_ns: int) -> None:
         """Let time pass, and everything happen that is due by then."""
-        self.engine.advance(until_ns)
+        if self._runtime is not None:
+            self._runtime.run(until_ns)
+        else:
+            self.engine.advance(until_ns)
 
     def send(self, packet: Any, *, at_ns: int | None = None, source: str | None = None) -> Trace:
         """Send one packet, let everything happen that follows from it, and tell its way.
@@ -112,6 +119,8 @@ class Network:
         """
         given = Packet.of(packet)
         place = self._sender(given, source)
+        if self._runtime is not None:
+            return self._send_alive(given, place, at_ns)
         engine = self.engine
         first_step, first_born = int(engine.state.counts[Count.STEPS, 0]), int(engine.state.counts[Count.BORN, 0])
         number = engine.inject(given.header, place, self.now_ns if at_ns is None else at_ns)
@@ -225,7 +234,7 @@ class Network:
             raise UsageError(str(trouble)) from None
         sender, receiver = self.place(source), self.place(destination, receiving=True)
         probe = _probe(sender, receiver, wanted, source_port or EPHEMERAL_PORT)
-        twin = self.copy()
+        twin = self._silent_copy()
         forward = twin.send(probe, source=sender.id)
         kind, back = NONE, None
         if forward.delivered is not None:
@@ -249,10 +258,23 @@ class Network:
 
     def copy(self) -> "Network":
         """This network at this moment, to try something on."""
+        twin = self._silent_copy()
+        if self._runtime is not None:
+            twin.engine.state.hosts[:] = self.engine.state.hosts
+            twin._runtime = self._runtime.twin(twin.engine)
+        return twin
+
+    def _silent_copy(self) -> "Network":
+        """A copy in which no machine answers, for a question."""
         twin = object.__new__(Network)
         twin.engine = self.engine.copy()
+        twin.engine.state.hosts[:] = 0
         twin._words = None
         return twin
+
+    def _why(self, sent: Packet, number: int) -> str:
+        why = self.words.why(sent.header, outcome_of(self.engine.state, number))
+        return str(why) if why is not None else ""
 
     def replay(
         self, capture: str | Path, *, map: dict[str, str] | None = None, open_loop: bool = False, progress: bool = False

@@ -3,10 +3,11 @@
 from emulator.datapath import causes
 from emulator.datapath.state import FIRST_BORN, Count, Flight, Outcome, Sighting, State, Step
 from emulator.kernels import kernel
-from emulator.policy.reasons import Verdict
+from emulator.policy.reasons import Stage, Verdict
 from emulator.wire.headers import Field
 
 _ACCEPT, _DROP = int(Verdict.ACCEPT), int(Verdict.DROP)
+_DELIVERED, _EXEMPT = int(Stage.DELIVERED), int(Stage.EXEMPT)
 STEPS_AN_EVENT = 320  # a packet that is cut into pieces writes some for each
 
 
@@ -69,6 +70,8 @@ def finish(state: State, p: int, now: int, stage: int, place: int, verdict: int,
     outcomes[row, Outcome.QUOTED_SOURCE_PORT] = flights[p, Field.QUOTED_SOURCE_PORT]
     outcomes[row, Outcome.QUOTED_DESTINATION_PORT] = flights[p, Field.QUOTED_DESTINATION_PORT]
     outcomes[row, Outcome.CUT] = flights[p, Flight.CUT]
+    if state.hosts[place, 0] != 0 and stage in (_DELIVERED, _EXEMPT):
+        state.counts[Count.ARRIVED, 0] = flights[p, Field.INDEX] + 1
     causes.ended(state, p, verdict, now)
     release(state, p)
 

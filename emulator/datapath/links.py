@@ -1,12 +1,13 @@
 """Links: when a packet arrives at the other end, or that it is lost.
 
     ready = max(now, when the last bit before it has left)     rate: one packet after another, each direction apart
-    arrival = ready + length × 8 / rate + latency
+    arrival = ready + length × 8 / rate + latency + reorder
 
-Jitter is up to so much more delay, by a hash as well; a packet never overtakes the one before it.  Faults are stretches
-of time in which a link is down, slower or lossier.  A packet that would wait behind more than ``queue`` bytes is dropped
-(tail drop).  Loss is a hash of (seed, packet id, link), so a run is the same on every machine.  Between places without a
-declared link a packet arrives at once.
+Jitter is up to so much more delay, by a hash as well; a packet never overtakes the one before it.  Where ``reorder``
+allows it, a second such delay comes on top, and packets do overtake one another.  Faults are stretches of time in which
+a link is down, slower or lossier.  A packet that would wait behind more than ``queue`` bytes is dropped (tail drop).
+Loss is a hash of (seed, packet id, link), so a run is the same on every machine.  Between places without a declared
+link a packet arrives at once.
 """
 
 from emulator.datapath.state import LinkState, State
@@ -64,4 +65,7 @@ def arrival(tables: Tables, state: State, p: int, lane: int, now: int) -> int:
         due += (chance * jitter) >> 20
     due = max(due, state.links[lane, LinkState.LAST_NS])
     state.links[lane, LinkState.LAST_NS] = due
+    reorder = links[row, LinkColumn.REORDER_NS]
+    if reorder > 0:
+        due += mix(mix(mix(mix(_JITTER, tables.settings.seed), state.flights[p, Field.INDEX]), lane), 1) % (reorder + 1)
     return due

@@ -2,7 +2,8 @@
 
 It takes the next thing that is due, from the queue or from the feed of a capture, in the order (time, kind, packet id),
 and lets the stages act.  It stops when nothing is due any more, after a number of events, or when a matrix needs to
-grow; then it says which, the engine makes room, and it goes on as if nothing had been.
+grow; then it says which, the engine makes room, and it goes on as if nothing had been.  It also stops when a packet has
+reached a place with a live host (HOST): the host answers in Python, at that time.
 """
 
 from enum import IntEnum
@@ -45,9 +46,10 @@ class Exit(IntEnum):
     BIRTHS = 8
     TRANSLATIONS = 9
     SIGHTINGS = 10
+    HOST = 11
 
 
-IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS, BIRTHS, TRANSLATIONS, SIGHTINGS = (int(reason) for reason in Exit)
+IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS, BIRTHS, TRANSLATIONS, SIGHTINGS, HOST = (int(reason) for reason in Exit)
 
 
 @kernel
@@ -197,4 +199,6 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
                 return IDLE
             counts[Count.NOW_NS, 0] = state.queue[0, Event.TIME_NS]
             _run(tables, state, causal)
+        if counts[Count.ARRIVED, 0] != 0:
+            return HOST
     return LIMIT

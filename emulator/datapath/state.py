@@ -197,7 +197,8 @@ class Sighting(IntEnum):
 
 
 class Count(IntEnum):
-    """Rows of ``counts`` (n, 1); the first two are the tracking table's own."""
+    """Rows of ``counts`` (n, 1); the first two are the tracking table's own.  ARRIVED is the packet (index + 1) that a live
+    host has to look at, 0 if none."""
 
     LIVE = 0
     NEXT_ENTRY = 1
@@ -213,6 +214,7 @@ class Count(IntEnum):
     BORN = 11
     TRANSLATIONS = 12
     SIGHTINGS = 13
+    ARRIVED = 14
 
 
 class LinkState(IntEnum):
@@ -283,6 +285,7 @@ class State(NamedTuple):
     translation_index: Matrix
     sightings: Matrix
     counts: Matrix
+    hosts: Matrix  # (ids, 1): 1 where a live host is attached, so that `advance` comes back when a packet reaches it
 
 
 def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> State:
@@ -311,4 +314,5 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         translation_index=zeros(64, 1),
         sightings=zeros(0, len(Sighting)),
         counts=counts,
+        hosts=zeros(ids, 1),
     )

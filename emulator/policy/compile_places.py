@@ -65,7 +65,7 @@ def links(work: Work) -> tuple[Matrix, Matrix]:
     for link in work.topology.links:
         start = len(faults)
         faults += [[fault.start_ns, fault.end_ns, int(fault.down), fault.latency_ns, fault.loss_ppb] for fault in link.faults]
-        quality = [link.latency_ns, link.rate_bps, link.queue_bytes, link.loss_ppb, link.jitter_ns, start, len(faults)]
+        quality = [link.latency_ns, link.rate_bps, link.queue_bytes, link.loss_ppb, link.jitter_ns, start, len(faults), link.reorder_ns]
         rows += [[a, b, *quality] for a in _ends(work, link.between[0]) for b in _ends(work, link.between[1])]
     return np.array(rows, dtype=np.int64).reshape(len(rows), len(LinkColumn)), matrix(faults, len(FaultColumn))
 

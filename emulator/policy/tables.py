@@ -279,6 +279,7 @@ class LinkColumn(IntEnum):
     JITTER_NS = 6
     FAULTS = 7
     FAULTS_END = 8
+    REORDER_NS = 9
 
 
 class FaultColumn(IntEnum):

@@ -130,7 +130,9 @@ class Declared:
                 Fault(fault.start, fault.end, fault.down, fault.latency, fault.loss, place("links", number, "faults", index))
                 for index, fault in enumerate(link.faults)
             )
-            yield Link((one, other), link.latency, link.rate, link.queue, link.loss, place("links", number), link.jitter, faults)
+            yield Link(
+                (one, other), link.latency, link.rate, link.queue, link.loss, place("links", number), link.jitter, faults, link.reorder
+            )
         for number, line in enumerate(self._form.expect):
             service = line.service or line.traffic()
             yield Expectation(line.source, line.destination, service, line.reachable, line.because, place("expect", number))

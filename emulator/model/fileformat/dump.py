@@ -265,6 +265,7 @@ class _Saver:
             "queue": _quantity(link.queue_bytes, _SIZES),
             "loss": _chance(link.loss_ppb),
             "jitter": _quantity(link.jitter_ns, _TIMES),
+            "reorder": _quantity(link.reorder_ns, _TIMES),
             "faults": [_fault(fault) for fault in link.faults],
         }
         return OneLine(_given(said))

@@ -288,6 +288,7 @@ class LinkForm(Form):
     queue: Size = Field(0, description="What may wait for the rate, with its unit; left out: no limit.")
     loss: Chance = Field(0, description="Share of packets lost, in per cent.")
     jitter: Latency = Field(0, description="Up to so much more delay; packets stay in order.")
+    reorder: Latency = Field(0, description="Up to so much more delay by which packets overtake one another.")
     faults: list[FaultForm] = Field(default_factory=list, description="When it is worse.")
 
 
