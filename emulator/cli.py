@@ -50,12 +50,15 @@ def init(
 @app.command()
 def check(networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", help="Topology files.")], as_json: Json = False) -> None:
     """Validate topology files and test what their `expect` lines say."""
+    from emulator.model.quotas import warnings_of
     from emulator.network import Network
 
     met = True
     console = _console()
     for path in networks:
         topology = read(path).topology
+        for warning in warnings_of(topology):
+            print(printable(f"warning: {warning}"), file=sys.stderr)
         if not as_json:
             count = len(topology.expect)
             console.print(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome
 from emulator.datapath.state import Step as Column
-from emulator.engine import FOREVER, Engine
+from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
@@ -21,6 +21,7 @@ from emulator.observe.strangers import named_blocks
 from emulator.observe.trace import Trace, steps_of
 from emulator.observe.words import Words
 from emulator.policy.reasons import Stage, Verdict
+from emulator.schedule import ScheduledEdit, Scheduling
 from emulator.verbs.alive import Alive
 from emulator.verbs.editing import Editing
 from emulator.wire.headers import Field
@@ -47,7 +48,7 @@ class Place:
     vpc: str = ""
 
 
-class Network(Alive, Editing):
+class Network(Alive, Editing, Scheduling):
     """A running network: send packets, replay captures, ask why, edit rules while it runs.
 
     Parameters
@@ -67,6 +68,7 @@ class Network(Alive, Editing):
     def __init__(self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None) -> None:
         self.engine = Engine(_loaded(topology, policy), compiled=compiled)
         self._words: Words | None = None
+        self._schedule: list[ScheduledEdit] = []
 
     @property
     def topology(self) -> Topology:
@@ -97,13 +99,6 @@ class Network(Alive, Editing):
         if self._runtime is not None:
             self._runtime.edited()
 
-    def advance(self, until_ns: int) -> None:
-        """Let time pass, and everything happen that is due by then."""
-        if self._runtime is not None:
-            self._runtime.run(until_ns)
-        else:
-            self.engine.advance(until_ns)
-
     def send(self, packet: Any, *, at_ns: int | None = None, source: str | None = None) -> Trace:
         """Send one packet, let everything happen that follows from it, and tell its way.
 
@@ -125,10 +120,10 @@ class Network(Alive, Editing):
         first_step, first_born = int(engine.state.counts[Count.STEPS, 0]), int(engine.state.counts[Count.BORN, 0])
         number = engine.inject(given.header, place, self.now_ns if at_ns is None else at_ns)
         while not engine.state.outcomes[number, Outcome.VERDICT] and engine.next_time_ns() is not None:
-            engine.advance(FOREVER, 1)
+            self._step()
         made = born_since(engine.state, first_born)
         while any(not outcome_of(engine.state, one)[Outcome.VERDICT] for one in made) and engine.next_time_ns() is not None:
-            engine.advance(FOREVER, 1)
+            self._step()
             made = born_since(engine.state, first_born)
         packets = {number: given}
         traces: dict[int, list[Trace]] = {}
@@ -270,6 +265,7 @@ class Network(Alive, Editing):
         twin.engine = self.engine.copy()
         twin.engine.state.hosts[:] = 0
         twin._words = None
+        twin._schedule = list(self._schedule)
         return twin
 
     def _why(self, sent: Packet, number: int) -> str:

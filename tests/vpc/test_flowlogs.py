@@ -94,7 +94,7 @@ FL20 = """\
 
 
 def test_fl20_s34_the_guides_ping():
-    """The documented rows come out character for character; with the ACL open both are ACCEPT (FL-5, FL-6, FL-17, FL-20)."""
+    """The documented rows come out character for character; with the ACL open both are ACCEPT (FL-1, FL-5, FL-6, FL-17, FL-20)."""
     assert pinged(guide(acl_out=False)).rows(account_id=GUIDE) == FL20
     assert [row.split()[-2] for row in pinged(guide(acl_out=True)).rows(account_id=GUIDE)] == ["ACCEPT", "ACCEPT"]
 
@@ -291,8 +291,8 @@ def test_fl15_traffic_path(source, destination, path):
     assert run.rows(fields=("flow-direction", "traffic-path"), interfaces=(source,)) == [f"egress {path}"]
 
 
-def test_fl9_windows():
-    """Rows are cut at the window's end, of 60 or 600 s, and an interface that is quiet in one is NODATA (FL-9)."""
+def test_fl4_fl9_windows():
+    """Rows are cut at the window's end, of 60 or 600 s, and an interface that is quiet in one is NODATA (FL-4, FL-9)."""
     run = Logged(base())
     for at in (10, 50, 70):
         run.send(at, tcp(APP1, DB, "40000>22", "S"), "eni-app1")
