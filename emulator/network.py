@@ -163,7 +163,8 @@ class Network(Alive, Editing, Scheduling):
         steps = tuple(steps_of(self.words, rows, int(sent.header[Field.FAMILY]), why))
         at = self.engine.ids.name(int(outcome[Outcome.PLACE]))
         rule = self.words.rule(outcome[Outcome.RULE])
-        return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), rule, at, made)
+        identity = int(outcome[Outcome.SENDER]), int(outcome[Outcome.LOST])
+        return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), rule, at, made, identity)
 
     def place(self, text: str, receiving: bool = False) -> Place:
         """What a question's SOURCE or DESTINATION means: a name, an id, ``instance:interface``, an address, ``internet``.

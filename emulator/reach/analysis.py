@@ -190,6 +190,8 @@ class _Analysis:
 
     def _ask_whole(self, ways: list[Way], way_of: Numbers, classes: list[list[int]], done: Reached) -> None:
         """Ask the pairs whose ways others judge, each service on its own, in the topology as it is."""
+        if not any(way.judged for way in ways):
+            return
         questions, slots = [], []
         for source, members in enumerate(classes):
             for destination, others in enumerate(classes):

@@ -5,7 +5,9 @@ the rest by what tracking makes of it; other protocols into those that are named
 a way of their own (mail, the ports of endpoints and balancers) is an atom of its own.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from emulator.datapath.addressing import is_neighbour_discovery
@@ -96,6 +98,12 @@ def _icmp(protocol: int, named: list[tuple[int, int]]) -> Iterator[Atom]:
         yield Atom(protocol, tuple((kind, ALL) for kind in kinds), Service(protocol, (kinds[0], 0)))
 
 
+@lru_cache(maxsize=8)
+def _counts(of: tuple[Atom, ...]) -> Counter[int]:
+    """How many atoms each protocol has."""
+    return Counter(atom.protocol for atom in of)
+
+
 def names(found: list[Atom], of: tuple[Atom, ...]) -> list[str]:
     """Services in words for a set of atoms: stretches that touch are one, a whole protocol is its name.
 
@@ -107,12 +115,15 @@ def names(found: list[Atom], of: tuple[Atom, ...]) -> list[str]:
     >>> names(list(some), some)
     ['tcp']
     """
-    if len(found) == len(of) and len({atom.protocol for atom in of}) > 1:
+    every = _counts(of)
+    if len(found) == len(of) and len(every) > 1:
         return ["all traffic"]
     done: list[str] = []
-    for protocol in dict.fromkeys(atom.protocol for atom in found):
-        mine = [atom for atom in found if atom.protocol == protocol]
-        whole = len(mine) == sum(atom.protocol == protocol for atom in of)
+    by_protocol: dict[int, list[Atom]] = {}
+    for atom in found:
+        by_protocol.setdefault(atom.protocol, []).append(atom)
+    for protocol, mine in by_protocol.items():
+        whole = len(mine) == every[protocol]
         if protocol == ALL:
             done.append("every other protocol")
         elif whole:

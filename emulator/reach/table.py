@@ -18,9 +18,10 @@ from emulator.model.services import ALL, ICMP, ICMPV6, TCP, UDP, Service
 from emulator.model.topology import INTERNET, Topology
 from emulator.reach.analysis import Reached, analyse
 from emulator.reach.atoms import Atom, names
-from emulator.reach.ends import OUTSIDE, End
+from emulator.reach.ends import OUTSIDE, End, ends
 
 SCHEMA = "vpcemu.reach/1"
+MOST_TRIED = 5_000  # rows up to which the other way of putting ends together is tried as well
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -90,9 +91,9 @@ class Reach:
         """The services that one end can open at another, by their names; none if nothing."""
         found: list[str] = []
         for reached in self.families:
-            ends = {end.name: number for number, end in enumerate(reached.ends)}
-            if source in ends and destination in ends:
-                mask = reached.mask(ends[source], ends[destination])
+            places = {end.name: number for number, end in enumerate(reached.ends)}
+            if source in places and destination in places:
+                mask = reached.mask(places[source], places[destination])
                 found += names(_atoms(reached.atoms, mask & _wanted(reached.atoms, self.wanted)), reached.atoms)
         return found
 
@@ -106,8 +107,8 @@ class Reach:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["exposed", "family", "sources", "destinations", "services"])
         for row in self.rows:
-            ends = ["; ".join(end.name for end in side) for side in (row.sources, row.destinations)]
-            cells = ["yes" if row.exposed else "no", f"IPv{row.family}", *ends, "; ".join(row.services)]
+            sides = ["; ".join(end.name for end in side) for side in (row.sources, row.destinations)]
+            cells = ["yes" if row.exposed else "no", f"IPv{row.family}", *sides, "; ".join(row.services)]
             writer.writerow([harmless(cell) for cell in cells])
         return text.getvalue()
 
@@ -140,9 +141,8 @@ def reach(
     """
     families = []
     for family in (4, 6):
-        reached = analyse(topology, family)
-        if any(end.kind != OUTSIDE for end in reached.ends):
-            families.append(_narrowed(reached, sources, destinations))
+        if any(end.kind != OUTSIDE for end in ends(topology, family)):
+            families.append(_narrowed(analyse(topology, family), sources, destinations))
     _known(families, (*sources, *destinations))
     return Reach(topology, families, service)
 
@@ -210,7 +210,8 @@ def _touches(atom: Atom, service: Service) -> bool:
 
 
 def _atoms(atoms: tuple[Atom, ...], mask: int) -> list[Atom]:
-    return [atom for at, atom in enumerate(atoms) if mask >> at & 1]
+    bits = np.unpackbits(np.frombuffer(mask.to_bytes(len(atoms) // 8 + 1, "little"), dtype=np.uint8), bitorder="little")
+    return [atoms[at] for at in np.flatnonzero(bits).tolist()]
 
 
 def _rows(reached: Reached, wanted: Service | None) -> Iterator[Row]:
@@ -227,10 +228,15 @@ def _rows(reached: Reached, wanted: Service | None) -> Iterator[Row]:
     for at, members in enumerate(reached.classes):
         if len({reached.ends[number].id for number in members}) == 1 and len(reached.classes) > 1:
             table[at, at] = _as_its_like(table, at)
-    words = [tuple(names(_atoms(reached.atoms, mask), reached.atoms)) for mask in sets]
+    words: dict[int, tuple[str, ...]] = {}
     outside = [reached.ends[members[0]].kind == OUTSIDE for members in reached.classes]
-    ways = (_cells(table, outside), [(sources, to, number) for to, sources, number in _cells(table.T, None, outside)])
-    for sources, destinations, number in min(ways, key=len):
+    cells = _cells(table, outside)
+    if len(cells) < MOST_TRIED:
+        turned = [(sources, to, number) for to, sources, number in _cells(table.T, None, outside)]
+        cells = min(cells, turned, key=len)
+    for sources, destinations, number in cells:
+        if number not in words:
+            words[number] = tuple(names(_atoms(reached.atoms, sets[number]), reached.atoms))
         row = _row(reached, list(sources), list(destinations), words[number])
         if row is not None:
             yield row
@@ -244,16 +250,17 @@ def _cells(table: Any, kinds: list[bool] | None, other_kinds: list[bool] | None 
 
     Rows, or columns, of two kinds are kept apart.
     """
-    found: dict[tuple[tuple[int, ...], int, bool], list[int]] = {}
+    found: dict[tuple[bytes, int, bool], tuple[Any, list[int]]] = {}
+    others = np.array(other_kinds if other_kinds is not None else [False] * table.shape[1], dtype=np.int64)
     for rows in _alike(table, kinds or [False] * len(table)):
-        line = table[rows[0]]
-        for number in np.unique(line).tolist():
-            columns = np.flatnonzero(line == number).tolist()
-            for kind in (True, False) if number else ():
-                part = tuple(at for at in columns if other_kinds is None or other_kinds[at] is kind)
-                if part and (other_kinds is not None or not kind):
-                    found.setdefault((part, number, kinds is not None and kinds[rows[0]]), []).extend(rows)
-    return [(tuple(sorted(rows)), columns, number) for (columns, number, _), rows in found.items()]
+        line = table[rows[0]].astype(np.int64) * 2 + others
+        order = np.argsort(line, kind="stable")
+        for columns in np.split(order, np.flatnonzero(np.diff(line[order])) + 1):
+            number = int(table[rows[0], columns[0]])
+            if number:
+                key = columns.tobytes(), number, kinds is not None and kinds[rows[0]]
+                found.setdefault(key, (columns, []))[1].extend(rows)
+    return [(tuple(sorted(rows)), tuple(columns.tolist()), key[1]) for key, (columns, rows) in found.items()]
 
 
 def _row(reached: Reached, sources: list[int], destinations: list[int], services: tuple[str, ...]) -> Row | None:
