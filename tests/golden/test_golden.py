@@ -19,8 +19,8 @@ from emulator.clock import format_time
 from emulator.kernels import available
 from emulator.model.files import load
 from emulator.replay import Replay, replay
-from emulator.wire.headers import FIELDS, TCP, Field, five_tuple, parse_frame
 from emulator.wire.capture import read_frames
+from emulator.wire.headers import FIELDS, TCP, Field, five_tuple, parse_frame
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/topology.yaml"))
