@@ -35,6 +35,12 @@ def link_between(tables: Tables, a: int, b: int) -> int:
 
 
 @kernel
+def _chance(seed: int, packet: int, lane: int) -> int:
+    """A number below a thousand million, each as likely as another, that seed, packet and lane alone decide."""
+    return (mix(mix(mix(0, seed), packet), lane) * _PPB) >> 32
+
+
+@kernel
 def arrival(tables: Tables, state: State, p: int, lane: int, now: int) -> int:
     """Time in ns at which a packet that enters a lane (see `link_between`) now arrives; `LOST`, `QUEUE_FULL` or `DOWN`."""
     if lane < 0:
@@ -48,7 +54,7 @@ def arrival(tables: Tables, state: State, p: int, lane: int, now: int) -> int:
                 return DOWN
             loss += tables.faults[at, FaultColumn.LOSS_PPB]
             latency += tables.faults[at, FaultColumn.LATENCY_NS]
-    if loss > 0 and mix(mix(mix(0, tables.settings.seed), state.flights[p, Field.INDEX]), lane) % _PPB < loss:
+    if loss > 0 and _chance(tables.settings.seed, state.flights[p, Field.INDEX], lane) < loss:
         return LOST
     ready, rate = now, links[row, LinkColumn.RATE_BPS]
     if rate > 0:

@@ -98,7 +98,7 @@ def topologies(data: bytes) -> None:
     try:
         topology = loads(text)
     except TopologyError as error:
-        assert all("\n" not in line for line in error.args)
+        assert all("\n" not in line for line in error.problems)
         return
     compile_tables(topology, Ids())
     assert topology.graph is not None

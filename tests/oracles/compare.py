@@ -121,7 +121,7 @@ def judged(result: Replay) -> tuple[list[bool | None], list[str]]:
     here = journal[np.isin(journal[:, Step.STAGE], (Stage.GROUP_EGRESS, Stage.GROUP_INGRESS)) & (journal[:, Step.PLACE] == place)]
     exempt = journal[(journal[:, Step.STAGE] == Stage.EXEMPT) & (journal[:, Step.PLACE] == place)]
     verdicts: list[bool | None] = [None] * len(result.headers)
-    reasons = [Reason(int(number)).name for number in result.outcomes[:, Outcome.REASON]]
+    reasons = [Reason(int(number)).name if number else "fabric service at its sender" for number in result.outcomes[:, Outcome.REASON]]
     for rows in (exempt, here):
         for packet, verdict in rows[:, [Step.PACKET, Step.VERDICT]].tolist():
             verdicts[packet] = verdict == Verdict.ACCEPT
