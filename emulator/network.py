@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome
 from emulator.datapath.state import Step as Column
-from emulator.engine import FOREVER, Engine
+from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
@@ -55,6 +55,7 @@ class Network(Alive, Editing):
     topology : a Topology, or the path of a topology file or of anything else that `vpcemu import` takes
     compiled : True or False to decide, None to compile the kernels when the work is large
     policy : other settings than the topology's
+    flow_logs : whether `flow_log` can be asked
 
     Examples
     --------
@@ -64,8 +65,10 @@ class Network(Alive, Editing):
     'ENI_SG_RULES_MISMATCH'
     """
 
-    def __init__(self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None) -> None:
-        self.engine = Engine(_loaded(topology, policy), compiled=compiled)
+    def __init__(
+        self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None, flow_logs: bool = False
+    ) -> None:
+        self.engine = Engine(_loaded(topology, policy), compiled=compiled, flow_logs=flow_logs)
         self._words: Words | None = None
 
     @property
@@ -119,16 +122,13 @@ class Network(Alive, Editing):
         """
         given = Packet.of(packet)
         place = self._sender(given, source)
-        if self._runtime is not None:
-            return self._send_alive(given, place, at_ns)
         engine = self.engine
         first_step, first_born = int(engine.state.counts[Count.STEPS, 0]), int(engine.state.counts[Count.BORN, 0])
-        number = engine.inject(given.header, place, self.now_ns if at_ns is None else at_ns)
-        while not engine.state.outcomes[number, Outcome.VERDICT] and engine.next_time_ns() is not None:
-            engine.advance(FOREVER, 1)
+        number = self._begin(given, place, at_ns)
+        while not engine.state.outcomes[number, Outcome.VERDICT] and self._once():
+            pass
         made = born_since(engine.state, first_born)
-        while any(not outcome_of(engine.state, one)[Outcome.VERDICT] for one in made) and engine.next_time_ns() is not None:
-            engine.advance(FOREVER, 1)
+        while any(not outcome_of(engine.state, one)[Outcome.VERDICT] for one in made) and self._once():
             made = born_since(engine.state, first_born)
         packets = {number: given}
         traces: dict[int, list[Trace]] = {}
