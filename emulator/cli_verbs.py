@@ -152,13 +152,13 @@ def run(
         if as_json:
             print(json.dumps({"command": line, "worked": bool(result), "result": plain(result)}, ensure_ascii=False))
         else:
-            print(f"{line.replace(': ', '$ ', 1)}\n{result}")
+            print(_shown(f"{line.replace(': ', '$ ', 1)}\n{result}"))
     if until is not None:
         running.advance(max(parse_duration(until), running.now_ns))
     if tcpdump is not None:
-        print(running.tcpdump(tcpdump))
+        print(_shown(running.tcpdump(tcpdump)))
     if conntrack:
-        print(running.conntrack())
+        print(_shown(running.conntrack()))
     _record(running, record)
     raise typer.Exit(0 if worked else 1)
 
@@ -182,8 +182,15 @@ def _end(running: Any, result: Any, as_json: bool, record: Path | None) -> None:
     from emulator.verbs.plain import plain
 
     _record(running, record)
-    print(json.dumps({"worked": bool(result), **plain(result)}, ensure_ascii=False) if as_json else str(result).rstrip("\n"))
+    print(json.dumps({"worked": bool(result), **plain(result)}, ensure_ascii=False) if as_json else _shown(result))
     raise typer.Exit(0 if result else 1)
+
+
+def _shown(result: object) -> str:
+    """A result's lines with nothing in them that a terminal would obey: names come from a file."""
+    from emulator.errors import printable
+
+    return "\n".join(printable(line.expandtabs()) for line in str(result).rstrip("\n").splitlines())
 
 
 def _record(running: Any, folder: Path | None) -> None:

@@ -56,6 +56,7 @@ class Network(Alive, Editing, Scheduling):
     topology : a Topology, or the path of a topology file or of anything else that `vpcemu import` takes
     compiled : True or False to decide, None to compile the kernels when the work is large
     policy : other settings than the topology's
+    flow_logs : whether `flow_log` can be asked
 
     Examples
     --------
@@ -65,8 +66,10 @@ class Network(Alive, Editing, Scheduling):
     'ENI_SG_RULES_MISMATCH'
     """
 
-    def __init__(self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None) -> None:
-        self.engine = Engine(_loaded(topology, policy), compiled=compiled)
+    def __init__(
+        self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None, flow_logs: bool = False
+    ) -> None:
+        self.engine = Engine(_loaded(topology, policy), compiled=compiled, flow_logs=flow_logs)
         self._words: Words | None = None
         self._schedule: list[ScheduledEdit] = []
 
@@ -114,16 +117,13 @@ class Network(Alive, Editing, Scheduling):
         """
         given = Packet.of(packet)
         place = self._sender(given, source)
-        if self._runtime is not None:
-            return self._send_alive(given, place, at_ns)
         engine = self.engine
         first_step, first_born = int(engine.state.counts[Count.STEPS, 0]), int(engine.state.counts[Count.BORN, 0])
-        number = engine.inject(given.header, place, self.now_ns if at_ns is None else at_ns)
-        while not engine.state.outcomes[number, Outcome.VERDICT] and engine.next_time_ns() is not None:
-            self._step()
+        number = self._begin(given, place, at_ns)
+        while not engine.state.outcomes[number, Outcome.VERDICT] and self._step():
+            pass
         made = born_since(engine.state, first_born)
-        while any(not outcome_of(engine.state, one)[Outcome.VERDICT] for one in made) and engine.next_time_ns() is not None:
-            self._step()
+        while any(not outcome_of(engine.state, one)[Outcome.VERDICT] for one in made) and self._step():
             made = born_since(engine.state, first_born)
         packets = {number: given}
         traces: dict[int, list[Trace]] = {}

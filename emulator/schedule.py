@@ -66,9 +66,18 @@ class Scheduling:
         if self._runtime is not None:
             self._runtime.edited()
 
-    def _step(self) -> None:
-        """Let the next thing happen, and the edits that are due before it."""
-        coming = self.engine.next_time_ns()
+    def _step(self) -> bool:
+        """Let the next thing happen, and the edits that are due before it; False if nothing is left."""
+        coming = self._coming_ns()
         while coming is not None and self._schedule and self._schedule[0].at_ns <= coming:
             self._edit_as_scheduled()
+            coming = self._coming_ns()
+        if coming is None:
+            return False
+        if self._runtime is not None:
+            return self._runtime.run(limit=1)
         self.engine.advance(FOREVER, 1)
+        return True
+
+    def _coming_ns(self) -> int | None:
+        return self.engine.next_time_ns() if self._runtime is None else self._runtime.next_time_ns()

@@ -25,6 +25,7 @@ from emulator.policy.reasons import Verdict
 from emulator.runtime import Moment, Runtime, Seen
 from emulator.verbs.beside import Beside, beside
 from emulator.verbs.conntrack import ConntrackTable
+from emulator.verbs.flowlog import FlowLogText
 from emulator.verbs.linklayer import Segment
 from emulator.verbs.machine import Machine
 from emulator.verbs.ping import Ping
@@ -162,6 +163,19 @@ class Alive:
         """What an interface, or all of them, remember of connections."""
         return ConntrackTable(tuple(self.entries(interface)))
 
+    def flow_log(self, interface: str | None = None) -> "FlowLogText":
+        """What VPC Flow Logs write about this run so far, of an interface or of all (FL-4 to FL-8).
+
+        Raises
+        ------
+        UsageError : the network keeps none; make it with ``flow_logs=True``.
+        """
+        from emulator.observe.flowlogs import FlowLog
+
+        places = None if interface is None else tuple(self.engine.ids.name(place) for place in self._places(interface))
+        log = FlowLog(interfaces=places)
+        return FlowLogText(log.fields, tuple(log.rows(self.topology, self.engine.ids, self.engine.state)))
+
     # Time in hand.
 
     def run(self, time: str | None = None) -> None:
@@ -214,13 +228,11 @@ class Alive:
         """Go back to a moment: rules, connections, packets on their way and machines are as they were then."""
         self.runtime.rewind(moment)
 
-    def _send_alive(self, packet: Packet, place: int, at_ns: int | None) -> Trace:
-        """`Network.send` while the machines are alive: they answer, too."""
-        runtime = self.runtime
-        number = runtime.send(packet, place, at_ns)
-        while not self.engine.state.outcomes[number, Outcome.VERDICT] and runtime.next_time_ns() is not None:
-            runtime.run(limit=1)
-        return self._trace(packet, number, runtime.sent[number].first_step, ())
+    def _begin(self, packet: Packet, place: int, at_ns: int | None) -> int:
+        """Send a packet at a place; gives its number.  Living machines will answer what reaches them."""
+        if self._runtime is not None:
+            return self._runtime.send(packet, place, at_ns)
+        return self.engine.inject(packet.header, place, self.engine.now_ns if at_ns is None else at_ns)
 
 
 def _address_of(one: Machine, other: Machine) -> str:

@@ -64,7 +64,10 @@ def flood(limit: int | None, sources: int, compiled: bool) -> tuple[Engine, np.n
 SIZES = [
     pytest.param(3_000, False, id="three thousand sources, interpreted"),
     pytest.param(
-        1_000_000, True, id="a million sources, compiled", marks=pytest.mark.skipif(not available(), reason="kernels cannot be compiled here")
+        1_000_000,
+        True,
+        id="a million sources, compiled",
+        marks=pytest.mark.skipif(not available(), reason="kernels cannot be compiled here"),
     ),
 ]
 

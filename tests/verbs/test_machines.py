@@ -375,3 +375,23 @@ def test_edits_act_on_the_next_packet(network):
     assert network["customer"].curl("http://web-1/", timeout="1s").code == 28
     network.rewind(moment)
     assert network["customer"].curl("http://web-1/", timeout="1s").ok
+
+
+def test_a_packet_by_hand_among_living_machines(network):
+    """`send` gives the way of that packet, and what the network made of it, while the machines answer what arrives."""
+    from scapy.layers.inet import ICMP, IP, UDP
+
+    network["web-1"].ping("db", 1)
+    trace = network.send(IP(src="192.0.2.77", dst="198.51.100.10") / ICMP(type=3, code=1) / b"xxxx")
+    assert trace.reason == "ENI_SG_RULES_MISMATCH"
+    large = network.send(IP(src="10.0.1.10", dst="192.0.2.77", flags="DF") / UDP(sport=5, dport=6) / bytes(3_000))
+    assert large.reason == "EMU_MTU_EXCEEDED"
+    assert [made.sent.five_tuple.destination.compressed for made in large.made] == ["10.0.1.10"]
+
+
+def test_names_cannot_speak_to_the_terminal(tmp_path):
+    """What a page or a name holds is shown, never obeyed: an escape sequence is no escape sequence any more."""
+    from emulator.cli_verbs import _shown
+
+    assert "\x1b" not in _shown("a\x1b[31mb\tc")
+    assert _shown("one\ntwo\n") == "one\ntwo"
