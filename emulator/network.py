@@ -12,6 +12,7 @@ from emulator.errors import UsageError
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
 from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
+from emulator.model.schedule import apply
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service, parse_service
 from emulator.model.topology import INTERNET, Topology
 from emulator.observe.born import as_delivered, born_packet, born_since, outcome_of
@@ -72,6 +73,8 @@ class Network(Alive, Editing, Scheduling):
         self.engine = Engine(_loaded(topology, policy), compiled=compiled, flow_logs=flow_logs)
         self._words: Words | None = None
         self._schedule: list[ScheduledEdit] = []
+        for edit in self.topology.schedule:
+            self.schedule(edit.at_ns, apply, edit)
 
     @property
     def topology(self) -> Topology:

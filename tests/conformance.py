@@ -54,7 +54,6 @@ WHY_NOT = {
     "FB-33": "each piece is one sighting, so rows count pieces",
     "NA-17": "Classic Load Balancers are not modelled",
     "RT-9": "API shapes are the importers'",
-    "RT-29": "topologies declare what they have; a default VPC is not made up",
     "RT-40": "regional NAT gateways are not modelled",
     "FL-23": "attachments have no address of their own, so their rows show the packet's",
     "FL-25": "services' address ranges are not known, so pkt-*-aws-service is `-`",

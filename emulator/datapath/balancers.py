@@ -16,8 +16,15 @@ from emulator.datapath.leave import SEND, TRANSIT
 from emulator.datapath.state import Flight, State, Translation
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
 from emulator.kernels import kernel
+from emulator.policy.joined_columns import AddressPair, ListenerColumn, TargetColumn
 from emulator.policy.reasons import Reason, Stage
-from emulator.policy.tables import INGRESS, AddressPair, GatewayColumn, ListenerColumn, SubnetColumn, Tables, TargetColumn, row_of
+from emulator.policy.tables import (
+    INGRESS,
+    GatewayColumn,
+    SubnetColumn,
+    Tables,
+    row_of,
+)
 from emulator.wire.hashing import mix
 from emulator.wire.headers import ACK, RST, SYN, TCP, UDP, Field
 

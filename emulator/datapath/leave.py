@@ -11,12 +11,12 @@ from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides, forget
 from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.state import EventKind, Flight, State
 from emulator.kernels import kernel
+from emulator.policy.joined_columns import AddressPair
 from emulator.policy.reasons import Reason, Stage
 from emulator.policy.routes import best_route
 from emulator.policy.tables import (
     EGRESS,
     LOCAL,
-    AddressPair,
     Eni,
     GatewayColumn,
     PlaceKind,

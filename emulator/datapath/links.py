@@ -12,8 +12,12 @@ link a packet arrives at once.
 
 from emulator.datapath.state import LinkState, State
 from emulator.kernels import kernel
+from emulator.policy.joined_columns import FaultColumn
 from emulator.policy.reasons import Reason
-from emulator.policy.tables import FaultColumn, LinkColumn, Tables
+from emulator.policy.tables import (
+    LinkColumn,
+    Tables,
+)
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Field
 

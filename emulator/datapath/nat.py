@@ -21,8 +21,14 @@ from emulator.datapath.state import Count, Flight, Fragment, State
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
 from emulator.kernels import kernel
 from emulator.policy import conntrack
+from emulator.policy.joined_columns import AddressPair
 from emulator.policy.reasons import Decision, Reason, Stage
-from emulator.policy.tables import INGRESS, AddressPair, GatewayColumn, Tables, row_of
+from emulator.policy.tables import (
+    INGRESS,
+    GatewayColumn,
+    Tables,
+    row_of,
+)
 from emulator.wire.hashing import mix
 from emulator.wire.headers import ACK, ICMP, RST, SYN, TCP, UDP, Field, is_icmp_error
 

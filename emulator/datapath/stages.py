@@ -17,13 +17,13 @@ from emulator.datapath.leave import ARRIVE, DIVERTED, SEND, Hop, leave, next_hop
 from emulator.datapath.state import Count, Flight, State
 from emulator.kernels import kernel
 from emulator.policy import conntrack
+from emulator.policy.joined_columns import ListenerColumn
 from emulator.policy.reasons import Reason, Stage
 from emulator.policy.tables import (
     EGRESS,
     INGRESS,
     Eni,
     GatewayColumn,
-    ListenerColumn,
     PlaceKind,
     SubnetColumn,
     Tables,

@@ -17,14 +17,12 @@ from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.leave import ARRIVE, SEND, TRANSIT, cross
 from emulator.datapath.state import Flight, State
 from emulator.kernels import kernel
+from emulator.policy.joined_columns import AttachmentColumn, NetworkColumn, NodeColumn
 from emulator.policy.reasons import Reason, Stage
 from emulator.policy.routes import best_in
 from emulator.policy.tables import (
     INGRESS,
-    AttachmentColumn,
     GatewayColumn,
-    NetworkColumn,
-    NodeColumn,
     PlaceKind,
     RouteColumn,
     SubnetColumn,

@@ -36,6 +36,7 @@ from emulator.model.entities import (
 )
 from emulator.model.groups import NetworkAcl, PrefixList, SecurityGroup
 from emulator.model.joined import InterfaceEndpoint, Joined, NetworkLoadBalancer
+from emulator.model.schedule import PlannedEdit
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -75,6 +76,7 @@ class Topology:
     expect : what the author says must hold.
     policy : settings for what AWS does not say.
     map : who is who in captures whose addresses are not the topology's: (address in the capture, name).
+    schedule : edits that it plans for a time of its run.
     """
 
     name: str
@@ -83,11 +85,12 @@ class Topology:
     expect: tuple[Expectation, ...] = ()
     policy: Policy = field(default_factory=Policy)
     map: tuple[tuple[Address, str], ...] = ()
+    schedule: tuple[PlannedEdit, ...] = ()
 
     @classmethod
     def of(
         cls,
-        *parts: Entity | Link | Expectation,
+        *parts: Entity | Link | Expectation | PlannedEdit,
         name: str = "topology",
         policy: Policy | None = None,
         map: tuple[tuple[Address, str], ...] = (),
@@ -112,7 +115,7 @@ class Topology:
         >>> [group.name for group in lab.all(SecurityGroup)]
         ['default']
         """
-        entities = [part for part in parts if not isinstance(part, Link | Expectation)]
+        entities = [part for part in parts if not isinstance(part, Link | Expectation | PlannedEdit)]
         resolved, links, problems = names.resolve(entities, [part for part in parts if isinstance(part, Link)])
         topology = cls(
             name,
@@ -121,6 +124,7 @@ class Topology:
             tuple(part for part in parts if isinstance(part, Expectation)),
             policy or Policy(),
             map,
+            tuple(part for part in parts if isinstance(part, PlannedEdit)),
         )
         from emulator.model.validate import problems_of
 
@@ -160,7 +164,9 @@ class Topology:
         gone = set(without)
         table = {key: entity for key, entity in self.entities.items() if key not in gone}
         table |= {entity.id or names.made_id(entity): entity for entity in entities}
-        return Topology.of(*table.values(), *self.links, *self.expect, name=self.name, policy=policy or self.policy, map=self.map)
+        made = Topology.of(*table.values(), *self.links, *self.expect, name=self.name, policy=policy or self.policy, map=self.map)
+        # The plan was checked against the topology that it begins with; one that is edited already need not allow it again.
+        return dataclasses.replace(made, schedule=self.schedule)
 
     def all(self, kind: type[E]) -> Iterator[E]:
         """Every entity of one kind, in the order of declaration."""

@@ -30,6 +30,7 @@ from emulator.model.entities import (
 )
 from emulator.model.groups import Block, ListPeer, SecurityGroup
 from emulator.model.joined import GatewayEndpoint, InterfaceEndpoint, TransitGateway, TransitGatewayAttachment, VpnGateway
+from emulator.model.schedule import planned_problems
 from emulator.model.validate_joined import joined_problems
 from emulator.model.validate_rules import rule_problems
 
@@ -72,7 +73,7 @@ def problems_of(topology: "Topology") -> list[str]:
     for thing, text in troubles(topology):
         place = getattr(thing, "place", "")
         lines.append(f"{place}: {text}" if place else text)
-    return [*lines, *_policy(topology.policy), *_questions(topology)]
+    return [*lines, *_policy(topology.policy), *_questions(topology), *([] if lines else planned_problems(topology))]
 
 
 def contains(outer: Block, inner: Block) -> bool:

@@ -4,7 +4,12 @@ import numpy as np
 
 from emulator.model.entities import ExternalHost, Instance, NatGateway, NetworkInterface, Subnet
 from emulator.model.joined import CustomerNetwork, InterfaceEndpoint, NetworkLoadBalancer
-from emulator.policy.tables import Cell, FaultColumn, LinkColumn, PlaceKind
+from emulator.policy.joined_columns import FaultColumn
+from emulator.policy.tables import (
+    Cell,
+    LinkColumn,
+    PlaceKind,
+)
 from emulator.policy.work import Work, matrix
 from emulator.wire.addresses import Halves, halves
 from emulator.wire.hashing import mix

@@ -2,9 +2,10 @@
 
 import pytest
 
-from emulator.errors import UsageError
+from emulator.errors import TopologyError, UsageError
 from emulator.model import edits, edits_network
 from emulator.model.entities import Link
+from emulator.model.files import dump, loads
 from emulator.model.groups import AclRule, Direction, Rule
 from emulator.model.services import ALL, ANY_PORTS
 from tests.base import ANYONE, APP1, DB, EXT, WEB, base, group, ip_network
@@ -64,3 +65,54 @@ def test_an_edit_in_the_past_is_refused():
     talk = Dialogue(base()).at(5)
     with pytest.raises(UsageError, match="comes too late"):
         talk.network.schedule("4s", edits.revoke, "lab", IN, SSH)
+
+
+PLANNED = """\
+topology: planned
+vpcs:
+  lab:
+    cidr_block: 10.0.0.0/16
+    subnets: {one: {cidr_block: 10.0.1.0/24}}
+    security_groups:
+      ssh: {ingress: []}
+    instances:
+      alice: {subnet: one, private_ip: 10.0.1.10}
+      bob: {subnet: one, private_ip: 10.0.1.11, security_groups: [ssh]}
+schedule:
+  - {at: 5s, action: authorize_ingress, on: ssh, arguments: [tcp/22, default]}
+  - {at: 10s, action: revoke_ingress, on: ssh, arguments: [tcp/22, default]}
+  - {at: 15s, action: set_groups, on: "bob:eth0", arguments: [default]}
+"""
+
+
+def test_a_topology_file_plans_edits():
+    """What a file schedules happens at its time, and is saved with the rest."""
+    topology = loads(PLANNED, "planned.yaml")
+    assert loads(dump(topology), "again.yaml").schedule[0].arguments == ("tcp/22", "default")
+    talk = Dialogue(topology)
+    for at, passes in ((4, False), (5, True), (10, False), (15, True)):
+        talk.at(at).send(tcp("10.0.1.10", "10.0.1.11", f"{40000 + at}>22"))
+        assert talk.trace.accepted == passes, f"at {at} s"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "trouble"),
+    [
+        pytest.param(
+            "on: ssh, arguments: [tcp/22, default]}\n  - {at: 10s", "on: ssh, arguments: [tcp/22]}\n  - {at: 10s", "takes 2", id="too few"
+        ),
+        pytest.param(
+            "at: 10s, action: revoke_ingress",
+            "at: 1s, action: revoke_ingress",
+            "InvalidPermission.NotFound",
+            id="revoked before it is there",
+        ),
+        pytest.param('set_groups, on: "bob:eth0"', "set_groups, on: carol", "InvalidNetworkInterfaceID.NotFound", id="on nobody"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(old, new, trouble):
+    """A plan is tried when it is read; what EC2 would refuse is one line with its place."""
+    assert old in PLANNED
+    with pytest.raises(TopologyError) as caught:
+        loads(PLANNED.replace(old, new), "planned.yaml")
+    assert any(trouble in line and line.startswith("planned.yaml:") for line in caught.value.problems)

@@ -25,6 +25,7 @@ from emulator.model.fileformat.nodes import Document, Path, Trouble
 from emulator.model.fileformat.policyform import settings
 from emulator.model.fileformat.rulebook import Rulebook
 from emulator.model.names import suggestion
+from emulator.model.schedule import PlannedEdit
 
 
 class Declared:
@@ -133,6 +134,8 @@ class Declared:
             yield Link(
                 (one, other), link.latency, link.rate, link.queue, link.loss, place("links", number), link.jitter, faults, link.reorder
             )
+        for number, edit in enumerate(self._form.schedule):
+            yield PlannedEdit(edit.at, edit.action, self._attachments.spelt(edit.on), tuple(edit.arguments), place("schedule", number))
         for number, line in enumerate(self._form.expect):
             service = line.service or line.traffic()
             yield Expectation(line.source, line.destination, service, line.reachable, line.because, place("expect", number))

@@ -46,6 +46,7 @@ from emulator.model.joined import (
     VpnGateway,
 )
 from emulator.model.names import NOUN
+from emulator.model.schedule import PlannedEdit
 from emulator.model.services import Service
 from emulator.model.topology import Topology
 
@@ -100,6 +101,7 @@ class _Saver:
             "customer_networks": _named(topology.all(CustomerNetwork), lambda one: network_fields(one, self.references)),
             "internet": _named(topology.all(ExternalHost), self.outside),
             "links": [self.link(link) for link in topology.links],
+            "schedule": [_planned(edit) for edit in topology.schedule],
             "expect": [_expected(line) for line in topology.expect],
             "policy": _policy(topology.policy),
             "map": {str(address): name for address, name in topology.map},
@@ -330,6 +332,11 @@ def _policy(policy: Policy) -> dict[str, Any]:
     usual = Policy()
     said = {spelling: getattr(policy, name) for spelling, name in settings().items() if getattr(policy, name) != getattr(usual, name)}
     return {spelling: value for spelling, value in said.items() if value is not None}
+
+
+def _planned(edit: PlannedEdit) -> OneLine:
+    said = {"at": _quantity(edit.at_ns, _TIMES) or "0s", "action": edit.action, "on": edit.on, "arguments": list(edit.arguments)}
+    return OneLine(_given(said))
 
 
 def _expected(line: Expectation) -> OneLine:

@@ -310,6 +310,28 @@ class ExpectationForm(TrafficForm):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEditForm(Form):
+    """An edit at a time of the run."""
+
+    at: Latency = Field(description="Since the run began, with its unit.")
+    action: Literal[
+        "authorize_ingress",
+        "revoke_ingress",
+        "authorize_egress",
+        "revoke_egress",
+        "set_groups",
+        "create_route",
+        "delete_route",
+        "create_acl_entry",
+        "delete_acl_entry",
+        "associate_address",
+        "disassociate_address",
+    ] = Field(description="What is done.")
+    on: Name = Field(description="The group, interface, route table or network ACL that is edited.")
+    arguments: list[Name] = Field(default_factory=list, description="In their order: service and peer, groups, destination and target…")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileForm(Form):
     """A topology file of vpcemu: VPCs, hosts outside, links, and what must hold."""
 
@@ -320,6 +342,7 @@ class FileForm(Form):
     customer_networks: dict[Name, CustomerNetworkForm] = Field(default_factory=dict, description="Networks behind a VPN or Direct Connect.")
     internet: dict[Name, ExternalHostForm] = Field(default_factory=dict, description="Hosts outside by name.")
     links: list[LinkForm] = Field(default_factory=list, description="Delay, rate, queue and loss, where they differ from none.")
+    schedule: list[PlannedEditForm] = Field(default_factory=list, description="Edits at a time of the run.")
     expect: list[ExpectationForm] = Field(default_factory=list, description="What `vpcemu check` tests.")
     policy: PolicyForm | None = Field(None, description="Settings for what AWS does not say.")
     map: dict[AddressText, Name] = Field(default_factory=dict, description="Who has an address of a capture: address to name.")
