@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from emulator.errors import TopologyError
+from emulator.errors import TopologyError, printable
 from emulator.importers.records import Record
 from emulator.importers.workshop import Workshop
 from emulator.model.groups import OPEN_ACL, AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, Peer, Rule, SecurityGroup
@@ -183,7 +183,7 @@ def _entries(shop: Workshop, acl: Record, egress: bool) -> Iterator[AclRule]:
 def _allows(entry: Record, acl: Record) -> bool:
     action = entry.text("RuleAction").casefold()
     if action not in ("allow", "deny"):
-        raise TopologyError(f'{acl.place}: NetworkAcl {acl.id}: RuleAction "{action[:40]}" is neither allow nor deny')
+        raise TopologyError(f'{acl.place}: NetworkAcl {acl.id}: RuleAction "{printable(action[:40])}" is neither allow nor deny')
     return action == "allow"
 
 

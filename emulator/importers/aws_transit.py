@@ -29,7 +29,8 @@ def add_transit(shop: Workshop) -> None:
             referencing = record.part("Options").text("SecurityGroupReferencingSupport") == "enable"
             shop.add(TransitGateway(shop.name("TransitGateways", record), referencing, id=record.id, place=record.place))
     _add_vpn_gateways(shop)
-    tables = {record.id: record for record in shop.snapshot.all("TransitGatewayRouteTables") if record.text("State") not in GONE[:2]}
+    described = [record for record in shop.snapshot.all("TransitGatewayRouteTables") if record.text("State") not in GONE[:2]]
+    tables = {record.id: record for record in described if record.text("TransitGatewayId") in shop.parts}
     learning: dict[str, list[str]] = {}
     for record in shop.snapshot.all("TransitGatewayPropagations"):
         for part in record.parts("TransitGatewayRouteTablePropagations"):

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from emulator.errors import TopologyError
+from emulator.errors import TopologyError, printable
 from emulator.model.entities import Address
 from emulator.model.groups import Block, block
 
@@ -170,7 +170,7 @@ class Record:
                 yield block(text)
             except ValueError:
                 raise TopologyError(
-                    f'{self.place}: {self.kind} {self.id}: {key} "{text[:60]}" is not a CIDR block such as 10.0.0.0/16'
+                    f'{self.place}: {self.kind} {self.id}: {key} "{printable(text[:60])}" is not a CIDR block such as 10.0.0.0/16'
                 ) from None
 
     def addresses(self, key: str) -> Iterator[Address]:
@@ -181,7 +181,7 @@ class Record:
                 yield ip_address(text)
             except ValueError:
                 raise TopologyError(
-                    f'{self.place}: {self.kind} {self.id}: {key} "{text[:60]}" is not an address such as 10.0.0.5'
+                    f'{self.place}: {self.kind} {self.id}: {key} "{printable(text[:60])}" is not an address such as 10.0.0.5'
                 ) from None
 
     def tag(self, key: str = "Name") -> str:

@@ -25,7 +25,7 @@ _DRAFTED = """
 VPC VPCCidrBlock Subnet SubnetCidrBlock InternetGateway VPCGatewayAttachment EgressOnlyInternetGateway NatGateway EIP
 EIPAssociation RouteTable Route SubnetRouteTableAssociation GatewayRouteTableAssociation NetworkAcl NetworkAclEntry
 SubnetNetworkAclAssociation SecurityGroup SecurityGroupIngress SecurityGroupEgress Instance NetworkInterface
-NetworkInterfaceAttachment VPCPeeringConnection PrefixList
+NetworkInterfaceAttachment VPCPeeringConnection PrefixList TransitGateway TransitGatewayAttachment TransitGatewayVpcAttachment
 """
 DRAFTED = frozenset(f"AWS::EC2::{name}" for name in _DRAFTED.split())
 
@@ -111,6 +111,11 @@ def _gateways(kinds: _Kinds, draft: Draft) -> None:
             draft.report.assumed(peering.kind, peering.id, "the other side has to accept it; taken as active", peering.place)
         ends = {"RequesterVpcInfo": {"VpcId": peering.text("VpcId")}, "AccepterVpcInfo": {"VpcId": peering.text("PeerVpcId")}}
         draft.put("VpcPeeringConnections", peering.id, peering.id, peering.place, Status={"Code": "active"}, **ends)
+    for gateway in kinds["TransitGateway"]:
+        draft.put("TransitGateways", gateway.id, gateway.id, gateway.place, State="available")
+    for item in (*kinds["TransitGatewayAttachment"], *kinds["TransitGatewayVpcAttachment"]):
+        joined = {"TransitGatewayId": item.text("TransitGatewayId"), "VpcId": item.text("VpcId"), "SubnetIds": item.texts("SubnetIds")}
+        draft.put("TransitGatewayVpcAttachments", item.id, item.id, item.place, Options=item.part("Options").data, **joined)
     for made in kinds["PrefixList"]:
         entries = [{"Cidr": entry.text("Cidr")} for entry in made.parts("Entries")]
         draft.put("PrefixLists", made.id, made.id, made.place, PrefixListName=made.id, Entries=entries)

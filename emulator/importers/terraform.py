@@ -45,6 +45,7 @@ BEYOND = {
     "aws_ec2_local_gateway": "traffic with the site of the Outpost is not shown",
     "aws_vpn_gateway_route_propagation": "propagated routes are not shown",
 }
+DRAFTED = ("aws_ec2_transit_gateway", "aws_ec2_transit_gateway_vpc_attachment")
 TARGETS = {
     "gateway_id": "GatewayId",
     "nat_gateway_id": "NatGatewayId",
@@ -73,11 +74,11 @@ def topology_from_terraform(path: Path, document: dict[str, Any], report: Report
     """
     source = Source(path, document, report)
     draft = Draft(path, report)
-    for step in (_places, _gateways, draft_groups, draft_machines, _tables, draft_acls):
+    for step in (_places, _gateways, _transit, draft_groups, draft_machines, _tables, draft_acls):
         step(source, draft)
     for resource in source.resources:
         prefix = max((key for key in BEYOND if resource.type.startswith(key)), key=len, default="")
-        if prefix and not resource.data:
+        if prefix and not resource.data and resource.type not in DRAFTED:
             report.not_modelled(resource.type, resource.address, BEYOND[prefix], path.name)
     if not draft.all("Vpcs"):
         raise TopologyError(f"{path}: no aws_vpc in it, and nothing that stands in the default one; give the plan of a network")
@@ -174,6 +175,17 @@ def _gateways(source: Source, draft: Draft) -> None:
         ]
         name = made.record.text("Name") or made.address
         draft.put("PrefixLists", made.id, made.address, place, PrefixListName=name, Entries=entries)
+
+
+def _transit(source: Source, draft: Draft) -> None:
+    """Transit gateways and VPCs attached to them, on the default route table; tables of their own are listed."""
+    for gateway in source.all("aws_ec2_transit_gateway"):
+        draft.put("TransitGateways", gateway.id, gateway.address, source.path.name, State="available")
+    for item in source.all("aws_ec2_transit_gateway_vpc_attachment"):
+        mode = {"ApplianceModeSupport": item.record.text("ApplianceModeSupport")}
+        ends = {"TransitGatewayId": source.one(item, "transit_gateway_id"), "VpcId": source.one(item, "vpc_id")}
+        subnets = source.many(item, "subnet_ids")
+        draft.put("TransitGatewayVpcAttachments", item.id, item.address, source.path.name, SubnetIds=subnets, Options=mode, **ends)
 
 
 def _tables(source: Source, draft: Draft) -> None:

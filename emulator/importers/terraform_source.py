@@ -102,15 +102,12 @@ class Source:
     def _module(self, module: dict[str, Any], address: str, depth: int, only_data: bool = False, known: set[str] | None = None) -> None:
         if depth > DEEPEST:
             raise TopologyError(f"{self.path}: modules are nested more than {DEEPEST} deep; flatten them")
-        described = {
-            (item.get("mode"), item.get("type"), item.get("name")): item
-            for item in self._objects(self.configuration.get(bare(address), {}).get("resources"), "resources")
-        }
+        described = {_key(item): item for item in self._objects(self.configuration.get(bare(address), {}).get("resources"), "resources")}
         for item in self._objects(module.get("resources"), "resources"):
             data = item.get("mode") == "data"
             if (only_data and not data) or item.get("address") in (known or ()):
                 continue
-            about = described.get((item.get("mode"), item.get("type"), item.get("name")), {})
+            about = described.get(_key(item), {})
             self._add(item, self._object(item.get("values"), "values"), address, item.get("index"), about)
         for child in self._objects(module.get("child_modules"), "child_modules"):
             self._module(child, str(child.get("address", "")), depth + 1, only_data, known)
@@ -214,6 +211,10 @@ class Source:
         heads = dict.fromkeys(match.group(0) for other in sorted(instances) if (match := pattern.match(other)))
         for head in heads:
             yield from self._follow(refs, head, asker, depth + 1)
+
+
+def _key(item: dict[str, Any]) -> tuple[str, str, str]:
+    return str(item.get("mode")), str(item.get("type")), str(item.get("name"))
 
 
 def aws(key: str) -> str:

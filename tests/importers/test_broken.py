@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -123,3 +124,94 @@ def test_strict_refuses_what_is_not_shown(described: Any, write: Callable[..., P
         assert done.returncode == code
         assert json.loads(done.stdout)["notes"][0]["id"] == "vpn-1"
     assert not target.exists()
+
+
+VALUES: list[Any] = [
+    None,
+    "",
+    0,
+    -1,
+    7,
+    "x",
+    [],
+    {},
+    ["x"],
+    {"a": 1},
+    True,
+    "10.0.0.0/8",
+    "::/0",
+    "sg-x",
+    1.5,
+    [None],
+    "999.1.1.1",
+    [[]],
+    "\n",
+]
+
+
+def bent(document: Any, dice: random.Random) -> Any:
+    """A copy with one to five places gone, exchanged, or filled with something else."""
+    document = json.loads(json.dumps(document))
+    places: list[tuple[Any, Any]] = []
+
+    def walk(node: Any) -> None:
+        for key, inner in list(node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()):
+            places.append((node, key))
+            walk(inner)
+
+    walk(document)
+    for _ in range(dice.choice([1, 1, 2, 5])):
+        node, key = dice.choice(places)
+        other, there = dice.choice(places)
+        how = dice.random()
+        if isinstance(node, list):
+            node[:] = node[:key] + ([] if how < 0.5 else [dice.choice(VALUES)]) + node[key + 1 :]
+        elif how < 0.35:
+            node.pop(key, None)
+        elif how < 0.65 and isinstance(other, dict):
+            node[key] = json.loads(json.dumps(other.get(there)))
+        else:
+            node[key] = dice.choice(VALUES)
+    return document
+
+
+@pytest.mark.parametrize("kind", ["describe output", "a plan", "a template"])
+def test_whatever_is_bent_ends_in_a_topology_or_in_a_line(tmp_path: Path, described: Any, kind: str) -> None:
+    """No source, however bent, ends in anything but a topology or an error of ours that is short."""
+    dice = random.Random(kind)
+    resources = [
+        {"address": f"{kind_of}.a", "mode": "managed", "type": kind_of, "name": "a", "values": values}
+        for kind_of, values in (
+            ("aws_vpc", {"id": "vpc-1", "cidr_block": "10.0.0.0/16"}),
+            ("aws_subnet", {"id": "subnet-1", "vpc_id": "vpc-1", "cidr_block": "10.0.1.0/24"}),
+            (
+                "aws_security_group",
+                {"id": "sg-1", "vpc_id": "vpc-1", "ingress": [{"protocol": "tcp", "from_port": 1, "to_port": 2, "self": True}]},
+            ),
+            ("aws_instance", {"subnet_id": "subnet-1", "vpc_security_group_ids": ["sg-1"]}),
+            ("aws_route_table", {"vpc_id": "vpc-1", "route": [{"cidr_block": "0.0.0.0/0", "gateway_id": "igw-1"}]}),
+        )
+    ]
+    template = {
+        "Resources": {
+            "Net": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}},
+            "Sub": {
+                "Type": "AWS::EC2::Subnet",
+                "Properties": {"VpcId": {"Ref": "Net"}, "CidrBlock": {"Fn::Select": [0, {"Fn::Cidr": ["10.0.0.0/16", 2, 8]}]}},
+            },
+            "One": {
+                "Type": "AWS::EC2::Instance",
+                "Properties": {"SubnetId": {"Ref": "Sub"}, "Tags": [{"Key": "a", "Value": {"Fn::Sub": "${Net}"}}]},
+            },
+        }
+    }
+    whole = {"describe output": described, "a plan": {"format_version": "1", "planned_values": {"root_module": {"resources": resources}}}}
+    source = tmp_path / "source.json"
+    for _ in range(120 if kind != "a template" else 30):
+        source.write_text(json.dumps(bent(whole.get(kind, template), dice)))
+        said = ""
+        try:
+            read_network(source)
+        except EmulatorError as trouble:
+            said = str(trouble)
+        assert len(said) < 2_000

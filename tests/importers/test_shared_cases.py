@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from emulator.errors import UsageError
-from emulator.importers.network import load_network
+from emulator.importers.network import load_network, read_network
+from emulator.model.entities import InternetGateway, NatGateway, Subnet, Vpc
+from emulator.model.groups import Direction, SecurityGroup
 from emulator.model.services import ALL, Service, parse_protocol
 from emulator.network import Network
 from emulator.observe.explain import Explanation
@@ -99,3 +101,25 @@ def test_every_scored_case_agrees(shared: Path, folder: str) -> None:
     network = Network(load_network(shared / folder / meta["import_root"], meta.get("parameters")))
     wrong = list(disagreements(network, shared / folder))
     assert not wrong, "\n\n".join(map(str, wrong))
+
+
+def test_the_structure_of_a_plan_is_as_it_was_read_by_hand(shared: Path) -> None:
+    """Groups with exactly the rules that were read off the plan, and the rule that belongs to nobody listed."""
+    if not (shared / "terraform").is_dir():
+        pytest.skip("no folder of plans beside the project")
+    for folder in sorted((shared / "terraform").glob("*/META.json")):
+        meta = json.loads(folder.read_text())
+        expected = meta.get("expected_structure", {})
+        imported = read_network(folder.parent / meta["import_root"])
+        for address, directions in expected.get("rules", {}).items():
+            group = imported.topology.get(address, SecurityGroup)
+            for way, preposition in ((Direction.INGRESS, "from"), (Direction.EGRESS, "to")):
+                found = [f"{str(rule.service).replace('/', ' ')} {preposition} {rule.peer}" for rule in group.rules(way)]
+                assert found == directions[way.name.lower()]
+        for dangling in expected.get("dangling", ()):
+            address, _, group_id = dangling.split(" (")[0].partition(" -> ")
+            assert any(note.id == address and group_id in note.text for note in imported.report)
+        counts = {"aws_vpc": Vpc, "aws_subnet": Subnet, "aws_nat_gateway": NatGateway, "aws_internet_gateway": InternetGateway}
+        for kind, entity in counts.items():
+            if kind in expected:
+                assert sum(1 for _ in imported.topology.all(entity)) == expected[kind]

@@ -265,3 +265,26 @@ def test_what_has_no_place_is_listed(tmp_path: Path) -> None:
     kinds = {note.kind for note in read_network(write(tmp_path, document)).report}
     assert "aws_autoscaling_group" in kinds
     assert "aws_s3_bucket" not in kinds
+
+
+def test_a_transit_gateway_joins_the_vpcs_of_a_plan(tmp_path: Path) -> None:
+    """Two VPCs attached to one gateway reach one another by its default table."""
+    everyone = [{"protocol": "-1", "from_port": 0, "to_port": 0, "cidr_blocks": ["0.0.0.0/0"]}]
+    resources = [resource("aws_ec2_transit_gateway.hub", id="tgw-1")]
+    for number, name in enumerate("ab"):
+        far = f"10.{1 - number}.0.0/16"
+        resources += [
+            resource(f"aws_vpc.{name}", id=f"vpc-{name}", cidr_block=f"10.{number}.0.0/16"),
+            resource(f"aws_subnet.{name}", id=f"subnet-{name}", vpc_id=f"vpc-{name}", cidr_block=f"10.{number}.1.0/24"),
+            resource(
+                f"aws_ec2_transit_gateway_vpc_attachment.{name}",
+                id=f"tgw-attach-{name}",
+                transit_gateway_id="tgw-1",
+                vpc_id=f"vpc-{name}",
+                subnet_ids=[f"subnet-{name}"],
+            ),
+            resource(f"aws_route.{name}", route_table_id=f"vpc-{name}", destination_cidr_block=far, transit_gateway_id="tgw-1"),
+            resource(f"aws_security_group.{name}", id=f"sg-{name}", name=name, vpc_id=f"vpc-{name}", ingress=everyone, egress=everyone),
+            resource(f"aws_instance.{name}", subnet_id=f"subnet-{name}", vpc_security_group_ids=[f"sg-{name}"]),
+        ]
+    assert Network(write(tmp_path, plan(resources, []))).explain("aws_instance.a", "aws_instance.b", "HTTPS").reachable
