@@ -105,7 +105,7 @@ def _decoded(path: Path, text: str) -> dict[str, Any]:
         raise TopologyError(f"{path.name}: cannot be read as a template ({str(trouble)[:120]}); write it again") from None
     if matches:
         first = matches[0]
-        raise TopologyError(f"{path.name}:{first.linenumber}: {first.message}; write the template again")
+        raise TopologyError(f"{path.name}:{first.linenumber}: {' '.join(first.message.split())}; write the template again")
     if not isinstance(document, dict):
         raise TopologyError(f"{path.name}: not a template; name one with Resources")
     return document

@@ -13,6 +13,8 @@ from typing import Any
 from emulator.errors import TopologyError
 
 DEEPEST, MOST_STEPS = 60, 400_000
+MOST_TEXT = 100_000
+"""Characters that a function may make; a whole template has at most a million bytes, and small ones can multiply."""
 ZONES = "abc"
 _NO_VALUE = object()
 _HOLE = re.compile(r"\$\{(!?)([^}]*)\}")
@@ -159,7 +161,7 @@ class Evaluator:
         if not isinstance(text, str):
             raise self.fail(node, "Fn::Sub takes a text, or a list of a text and a mapping")
         parts: list[str] = []
-        at = 0
+        at, length = 0, len(text)
         for hole in _HOLE.finditer(text):
             parts.append(text[at : hole.start()])
             at = hole.end()
@@ -171,7 +173,14 @@ class Evaluator:
             if isinstance(found, Unknown):
                 return found
             parts.append("" if found is _NO_VALUE else str(found))
+            length += len(parts[-1])
+            self._bound(node, length)
         return "".join(parts) + text[at:]
+
+    def _bound(self, node: Any, length: int) -> None:
+        """Refuse a text before it is made."""
+        if length > MOST_TEXT:
+            raise self.fail(node, f"makes a text of more than {MOST_TEXT} characters; no property takes one")
 
     def _arguments(self, node: Any, argument: Any, counts: tuple[int, ...], depth: int, names: Mapping[str, Any]) -> list[Any]:
         function = next(iter(node))
@@ -186,6 +195,7 @@ class Evaluator:
             return unknown
         if not isinstance(items, list):
             raise self.fail(node, "Fn::Join takes a mark and a list")
+        self._bound(node, len(str(mark)) * len(items) + sum(len(str(item)) for item in items))
         return str(mark).join(str(item) for item in items)
 
     def _select(self, node: Any, argument: Any, depth: int, names: Mapping[str, Any]) -> Any:
@@ -295,7 +305,15 @@ class Evaluator:
 
     def _to_json(self, node: Any, argument: Any, depth: int, names: Mapping[str, Any]) -> Any:
         found = self.value(argument, depth, names)
-        return Unknown("a part of it is not known") if holes(found) else json.dumps(found)
+        if holes(found):
+            return Unknown("a part of it is not known")
+        parts: list[str] = []
+        length = 0
+        for part in json.JSONEncoder().iterencode(found):
+            parts.append(part)
+            length += len(part)
+            self._bound(node, length)
+        return "".join(parts)
 
 
 def holes(value: Any, path: str = "", depth: int = 0) -> list[tuple[str, Unknown]]:

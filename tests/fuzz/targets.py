@@ -19,6 +19,7 @@ import numpy as np
 from emulator.clock import parse_duration
 from emulator.errors import CaptureError, TopologyError, UsageError
 from emulator.importers.capture import topology_from_capture
+from emulator.importers.network import read_network
 from emulator.model.files import loads
 from emulator.model.services import parse_service
 from emulator.model.topology import Topology
@@ -158,7 +159,23 @@ def firsts(data: bytes) -> None:
     compile_tables(topology, Ids())
 
 
+def networks(data: bytes) -> None:
+    """Read a text, whose suffix the first byte chooses, as anything that can stand for a network."""
+    if not data:
+        return
+    path = _file(data[1:], "network" + (".json", ".yaml", ".tfstate", ".template")[data[0] % 4])
+    try:
+        imported = read_network(path)
+    except TopologyError as error:
+        assert all("\n" not in line for line in error.problems)
+        return
+    except UsageError:  # what an extra reads that is not installed
+        return
+    assert imported.report is not None
+    compile_tables(imported.topology, Ids())
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    function.__name__: function for function in (captures, frames, topologies, words, replays, firsts)
+    function.__name__: function for function in (captures, frames, topologies, words, replays, firsts, networks)
 }
 CORPUS = Path(__file__).parent / "corpus"
