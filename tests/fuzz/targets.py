@@ -26,7 +26,7 @@ from emulator.model.topology import Topology
 from emulator.policy.compile import Ids, compile_tables
 from emulator.replay import address_map, replay
 from emulator.wire.capture import LINK_TYPES, MAX_FRAME, Capture, Record
-from emulator.wire.headers import FIELDS, Field, Status, parse_frame
+from emulator.wire.headers import FIELDS, TCP, Field, Status, parse_frame
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
 
 KINDS = sorted(LINK_TYPES)
@@ -85,8 +85,10 @@ def frames(data: bytes) -> None:
     assert (rows[0] == rows[1]).all()
     Status(int(rows[0, Field.STATUS]))
     assert rows[0, Field.FAMILY] in (0, 4, 6)
-    for column in (Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.QUOTED_SOURCE_PORT, Field.QUOTED_DESTINATION_PORT, Field.IDENTIFIER):
+    for column in (Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.QUOTED_SOURCE_PORT, Field.QUOTED_DESTINATION_PORT):
         assert 0 <= rows[0, column] <= 65_535
+    for column in (Field.IDENTIFIER, Field.SEQUENCE):
+        assert 0 <= rows[0, column] <= (2**32 - 1 if rows[0, Field.PROTOCOL] == TCP else 65_535)
     for column in (Field.PROTOCOL, Field.FLAGS, Field.TYPE, Field.CODE, Field.TTL, Field.QUOTED_PROTOCOL):
         assert 0 <= rows[0, column] <= 255
     if status == Status.PARSED:
