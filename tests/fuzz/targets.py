@@ -85,10 +85,12 @@ def frames(data: bytes) -> None:
     assert (rows[0] == rows[1]).all()
     Status(int(rows[0, Field.STATUS]))
     assert rows[0, Field.FAMILY] in (0, 4, 6)
-    for column in (Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.QUOTED_SOURCE_PORT, Field.QUOTED_DESTINATION_PORT, Field.IDENTIFIER):
+    for column in (Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.QUOTED_SOURCE_PORT, Field.QUOTED_DESTINATION_PORT):
         assert 0 <= rows[0, column] <= 65_535
     for column in (Field.PROTOCOL, Field.FLAGS, Field.TYPE, Field.CODE, Field.TTL, Field.QUOTED_PROTOCOL):
         assert 0 <= rows[0, column] <= 255
+    assert 0 <= rows[0, Field.IDENTIFIER] < 1 << 32
+    assert 0 <= rows[0, Field.SEQUENCE] < 1 << 32
     if status == Status.PARSED:
         assert 0 <= rows[0, Field.IP_OFFSET] <= rows[0, Field.PAYLOAD_OFFSET]
 
