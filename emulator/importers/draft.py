@@ -152,13 +152,15 @@ class Draft:
 
 
 def _addresses(data: dict[str, Any]) -> Iterator[Address]:
-    for part in data.get("PrivateIpAddresses", ()):
-        yield ip_address(part["PrivateIpAddress"])
-    for part in data.get("Ipv6Addresses", ()):
-        yield ip_address(part["Ipv6Address"])
-    for part in data.get("NatGatewayAddresses", ()):
-        if part.get("PrivateIp"):
-            yield ip_address(part["PrivateIp"])
+    """The addresses that a thing has already; what is none is for the reader of the snapshot to complain about."""
+    texts = [part.get("PrivateIpAddress") for part in data.get("PrivateIpAddresses", ())]
+    texts += [part.get("Ipv6Address") for part in data.get("Ipv6Addresses", ())]
+    texts += [part.get("PrivateIp") for part in data.get("NatGatewayAddresses", ())]
+    for text in texts:
+        try:
+            yield ip_address(str(text))
+        except ValueError:
+            continue
 
 
 def permission(

@@ -91,6 +91,8 @@ def frames(data: bytes) -> None:
         assert 0 <= rows[0, column] <= (2**32 - 1 if rows[0, Field.PROTOCOL] == TCP else 65_535)
     for column in (Field.PROTOCOL, Field.FLAGS, Field.TYPE, Field.CODE, Field.TTL, Field.QUOTED_PROTOCOL):
         assert 0 <= rows[0, column] <= 255
+    assert 0 <= rows[0, Field.IDENTIFIER] < 1 << 32
+    assert 0 <= rows[0, Field.SEQUENCE] < 1 << 32
     if status == Status.PARSED:
         assert 0 <= rows[0, Field.IP_OFFSET] <= rows[0, Field.PAYLOAD_OFFSET]
 
