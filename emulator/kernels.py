@@ -1,9 +1,11 @@
 """Kernels: plain functions on integers that mean the same interpreted and compiled.
 
 ``@kernel`` leaves a function as it is, so small work runs at once in the interpreter.  `compiled` gives the machine
-code of an entry point and of every kernel that it calls; numba is imported only then.  The disk cache is a folder
-named by a digest of all kernel sources and of the versions that shape the code, so a change in any kernel makes a new
-folder and two versions never share one.  ``NUMBA_DISABLE_JIT=1`` makes `compiled` give the plain function.
+code of an entry point and of every kernel that it calls; numba is imported only then.  Matrices reach machine code as
+pointers (see `machine`).  The disk cache is a folder named by a digest of all kernel sources and of the versions that
+shape the code, so a change in any kernel makes a new folder and two versions never share one; a lock lets one process
+compile while others wait for its result.  ``NUMBA_DISABLE_JIT=1`` makes `compiled` give the plain function, and
+``NUMBA_BOUNDSCHECK=1`` gives machine code on NumPy's own arrays that checks every index.
 """
 
 import hashlib
@@ -11,8 +13,9 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +52,7 @@ def digest() -> str:
     return state.hexdigest()[:16]
 
 
+@cache
 def cache_folder() -> Path:
     """Where compiled kernels are kept between runs; a private temporary folder if no home can be written to."""
     base = Path(os.environ.get("VPCEMU_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpcemu")
@@ -68,8 +72,13 @@ def _numba() -> Any:
 
     numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
     for function in _KERNELS:
-        register_jitable(function)
+        # Only the entry point is called from outside; without counted references there is nothing to count.
+        register_jitable(_nrt=_checked(), no_cfunc_wrapper=True)(function)
     return numba
+
+
+def _checked() -> bool:
+    return os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
 
 
 def compiled(function: F) -> F:
@@ -82,8 +91,39 @@ def compiled(function: F) -> F:
 
 @cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    machine: Callable[..., Any] = _numba().njit(cache=True, nogil=True)(function)
-    return machine
+    machine = _numba().njit(cache=True, nogil=True)(function)
+    if _checked():
+        return machine  # type: ignore[no-any-return]
+    from numba import typeof
+
+    from emulator.machine import passed
+
+    ready: set[tuple[Any, ...]] = set()
+
+    @wraps(function)
+    def run(*arguments: Any) -> Any:
+        given = [passed(argument) for argument in arguments]
+        kinds = tuple(typeof(argument) for argument in given)
+        if kinds not in ready:
+            with _alone():
+                machine.compile(kinds)
+            ready.add(kinds)
+        return machine(*given)
+
+    return run
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the cache folder's lock, so that two processes never write one piece of machine code at a time."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: numba's own replacing of whole files must do
+        yield
+        return
+    with open(cache_folder() / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def is_cached(function: Callable[..., Any]) -> bool:
