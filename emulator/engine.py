@@ -5,12 +5,14 @@ Small work runs in the interpreter.  Work of more than `COMPILE_FROM` packets is
 
 import copy
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
-from emulator.datapath import causes, translations
+from emulator.datapath import causes, fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
-from emulator.datapath.state import Count, Event, EventKind, Flight, Flow, Fragment, LinkState, Outcome, State, Step, Translation, new_state
+from emulator.datapath.state import Count, Event, EventKind, Flight, Fragment, LinkState, Outcome, State, Step, Translation, new_state
 from emulator.datapath.translations import Ends
 from emulator.kernels import available, compiled, is_cached
 from emulator.model.topology import Topology
@@ -23,6 +25,7 @@ from emulator.wire.headers import FIELDS, Field, Matrix
 COMPILE_FROM = 20_000
 CACHED_FROM = 2_000
 FOREVER = 2**62
+F = TypeVar("F", bound=Callable[..., Any])
 _EMPTY = np.zeros((0, FIELDS), dtype=np.int64)
 
 
@@ -79,7 +82,9 @@ class Engine:
         if len(gone):
             entries[gone, Entry.KEY] = 0
             self.state.counts[Count.LIVE, 0] -= len(gone)
-            self.state = self.state._replace(entries=rehashed_entries(entries, len(entries)))
+            fresh = np.zeros_like(entries)
+            self._kernel(conntrack.rehash, len(entries))(entries, fresh)
+            self.state = self.state._replace(entries=fresh)
         usage[:, [conntrack.Usage.TRACKED, conntrack.Usage.RETRY_NS]] = 0
         holders = np.where(kinds == PlaceKind.ENI, self.tables.enis[rows, Eni.INSTANCE], places)
         np.add.at(usage[:, conntrack.Usage.TRACKED], holders[kinds != PlaceKind.NONE], 1)
@@ -104,7 +109,7 @@ class Engine:
         """
         if not self.state.counts[Count.FREE, 0]:
             self._grow(Exit.FLIGHTS)
-        if self.state.counts[Count.QUEUED, 0] + 4 > len(self.state.queue):
+        if self.state.counts[Count.QUEUED, 0] + 5 > len(self.state.queue):
             self._grow(Exit.QUEUE)
         packet = self.packets
         self._make_outcomes(packet + 1)
@@ -115,8 +120,6 @@ class Engine:
         self.state.flights[p, FIELDS:] = 0
         self.state.flights[p, Field.INDEX] = packet
         self.state.flights[p, Field.TIME_NS] = at_ns
-        from emulator.datapath import queue
-
         queue.push(self.state, max(at_ns, self.now_ns), EventKind.SEND, packet, p, place)
         return packet
 
@@ -173,9 +176,11 @@ class Engine:
     def _grow(self, code: Exit) -> None:
         state = self.state
         if code == Exit.ENTRIES:
-            conntrack.sweep(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
-            if 4 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > len(state.entries):
-                self.state = state._replace(entries=rehashed_entries(state.entries, 2 * len(state.entries)))
+            self._kernel(conntrack.sweep, len(state.entries))(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
+            if 8 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > 3 * len(state.entries):
+                fresh = np.zeros((2 * len(state.entries), len(Entry)), dtype=np.int64)
+                self._kernel(conntrack.rehash, len(state.entries))(state.entries, fresh)
+                self.state = state._replace(entries=fresh)
         elif code == Exit.QUEUE:
             self.state = state._replace(queue=_doubled(state.queue))
         elif code == Exit.FLIGHTS:
@@ -188,7 +193,9 @@ class Engine:
             self.state = state._replace(journal=_doubled(state.journal))
         elif code == Exit.FLOWS:
             flows = _doubled(state.flows)
-            self.state = state._replace(flows=flows, flow_index=reindexed_flows(flows, int(state.counts[Count.FLOWS, 0])))
+            index = np.zeros((2 * len(flows), 1), dtype=np.int64)
+            self._kernel(causes.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
+            self.state = state._replace(flows=flows, flow_index=index)
         elif code == Exit.BIRTHS:
             self.state = state._replace(births=_doubled(state.births), born_outcomes=_doubled(state.born_outcomes))
         elif code == Exit.TRANSLATIONS:
@@ -214,48 +221,23 @@ class Engine:
 
     def _clear_fragments(self) -> None:
         old = self.state.fragments
-        live = old[(old[:, Fragment.KEY] != 0) & (old[:, Fragment.EXPIRES_NS] > self.now_ns)]
+        live = np.count_nonzero((old[:, Fragment.KEY] != 0) & (old[:, Fragment.EXPIRES_NS] > self.now_ns))
         size = len(old)
-        while size < 4 * (len(live) + 4):
+        while size < 4 * (live + 4):
             size *= 2
         fresh = np.zeros((size, len(Fragment)), dtype=np.int64)
-        from emulator.wire.hashing import mix
-
-        for row in live.tolist():
-            key, _, source, _, destination, number = row[:6]
-            slot = mix(mix(mix(mix(0, key), source), destination), number) & (size - 1)
-            while fresh[slot, Fragment.KEY]:
-                slot = (slot + 1) & (size - 1)
-            fresh[slot] = row
-        self.state.counts[Count.FRAGMENTS, 0] = len(live)
+        self.state.counts[Count.FRAGMENTS, 0] = self._kernel(fragments.clear, len(old))(old, fresh, self.now_ns)
         self.state = self.state._replace(fragments=fresh)
+
+    def _kernel(self, function: F, rows: int) -> F:
+        """A kernel that goes through so many rows: compiled where it pays, if this run is compiled at all."""
+        return compiled(function) if self._loop is not advance and rows >= CACHED_FROM else function
 
 
 def _doubled(matrix: Matrix) -> Matrix:
     larger = np.zeros((2 * len(matrix), matrix.shape[1]), dtype=np.int64)
     larger[: len(matrix)] = matrix
     return larger
-
-
-def rehashed_entries(entries: Matrix, rows: int) -> Matrix:
-    """The tracking table in a table of so many rows (a power of two)."""
-    fresh = np.zeros((rows, len(Entry)), dtype=np.int64)
-    for slot in np.flatnonzero(entries[:, Entry.KEY]).tolist():
-        at = -conntrack.find(fresh, conntrack.key_at(entries, slot)) - 1
-        fresh[at] = entries[slot]
-    return fresh
-
-
-def reindexed_flows(flows: Matrix, used: int) -> Matrix:
-    """A fresh index of the flow rows in use, twice as long as the table."""
-    index = np.zeros((2 * len(flows), 1), dtype=np.int64)
-    for row in range(used):
-        key, a_hi, a_lo, b_hi, b_lo = flows[row, : Flow.STATE].tolist()
-        slot = causes.home(len(index), conntrack.TrackingKey(key, a_hi, a_lo, b_hi, b_lo, 0))
-        while index[slot, 0]:
-            slot = (slot + 1) & (len(index) - 1)
-        index[slot, 0] = row + 1
-    return index
 
 
 __all__ = ["COMPILE_FROM", "FOREVER", "Engine", "Flight"]

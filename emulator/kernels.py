@@ -52,7 +52,6 @@ def digest() -> str:
     return state.hexdigest()[:16]
 
 
-@cache
 def cache_folder() -> Path:
     """Where compiled kernels are kept between runs; a private temporary folder if no home can be written to."""
     base = Path(os.environ.get("VPCEMU_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpcemu")
@@ -66,11 +65,17 @@ def cache_folder() -> Path:
 
 
 @cache
+def _folder() -> Path:
+    """The cache folder of this process; a private one is made once."""
+    return cache_folder()
+
+
+@cache
 def _numba() -> Any:
     import numba
     from numba.extending import register_jitable
 
-    numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(_folder())  # type: ignore[attr-defined]
     for function in _KERNELS:
         # Only the entry point is called from outside; without counted references there is nothing to count.
         register_jitable(_nrt=_checked(), no_cfunc_wrapper=True)(function)
@@ -121,11 +126,11 @@ def _alone() -> Iterator[None]:
     except ImportError:  # Windows: numba's own replacing of whole files must do
         yield
         return
-    with open(cache_folder() / "lock", "w") as lock:
+    with open(_folder() / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def is_cached(function: Callable[..., Any]) -> bool:
     """Whether this version's machine code of a kernel is already on disk, so that using it costs no compilation."""
-    return available() and any(cache_folder().rglob(f"*{function.__name__}*.nbc"))
+    return available() and any(_folder().rglob(f"*{function.__name__}*.nbc"))

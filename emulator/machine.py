@@ -28,7 +28,7 @@ from numba.extending import NativeValue, lower_getattr_generic, models, register
 _WORD = ir.IntType(64)
 
 
-class MatrixType(types.Type):  # type: ignore[misc]
+class MatrixType(types.Type):
     """A matrix of int64 with a fixed number of columns, or (``columns`` 0) a row of bytes."""
 
     def __init__(self, columns: int) -> None:
@@ -41,7 +41,7 @@ class MatrixType(types.Type):  # type: ignore[misc]
         return types.int64 if self.columns else types.uint8
 
 
-class FrameType(types.Type):  # type: ignore[misc]
+class FrameType(types.Type):
     """A pointer to a frame; ``fields`` are (name, type, first word), a type of None is an int."""
 
     def __init__(self, fields: tuple[tuple[str, Any, int], ...]) -> None:
@@ -66,18 +66,18 @@ def passed(value: Any) -> Any:
     """An argument of a kernel for compiled code; integers stay as they are."""
     if isinstance(value, np.ndarray):
         kind = MatrixType(value.shape[1] if value.ndim == 2 else 0)
-        assert value.flags.c_contiguous and value.dtype == (np.int64 if kind.columns else np.uint8)
+        assert value.flags.c_contiguous
         return Passed(kind, value.ctypes.data, len(value), value)
     if isinstance(value, tuple):
         words: list[int] = []
-        kind = _frame(value, words)
+        layout = _frame(value, words)
         frame = np.array(words, dtype=np.int64)
-        return Passed(kind, frame.ctypes.data, len(frame), (frame, value))
+        return Passed(layout, frame.ctypes.data, len(frame), (frame, value))
     return value
 
 
 def _frame(value: Any, words: list[int]) -> FrameType:
-    fields = []
+    fields: list[tuple[str, Any, int]] = []
     for name, part in zip(value._fields, value, strict=True):
         at = len(words)
         if isinstance(part, np.ndarray):
@@ -98,13 +98,13 @@ def _typeof_passed(value: Passed, context: Any) -> Any:
 
 
 @register_model(MatrixType)
-class _MatrixModel(models.StructModel):  # type: ignore[misc]
+class _MatrixModel(models.StructModel):
     def __init__(self, manager: Any, kind: MatrixType) -> None:
         super().__init__(manager, kind, [("data", types.CPointer(kind.element)), ("rows", types.int64)])
 
 
 @register_model(FrameType)
-class _FrameModel(models.PrimitiveModel):  # type: ignore[misc]
+class _FrameModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: FrameType) -> None:
         super().__init__(manager, kind, _WORD.as_pointer())
 
@@ -130,7 +130,7 @@ def _unbox_frame(kind: FrameType, value: Any, context: Any) -> NativeValue:
 
 
 @infer_getattr
-class _FrameAttributes(AttributeTemplate):  # type: ignore[misc]
+class _FrameAttributes(AttributeTemplate):
     key = FrameType
 
     def generic_resolve(self, kind: FrameType, name: str) -> Any:
@@ -158,7 +158,7 @@ def _lower_frame_attribute(context: Any, builder: Any, kind: FrameType, frame: A
 
 
 @infer_getattr
-class _MatrixAttributes(AttributeTemplate):  # type: ignore[misc]
+class _MatrixAttributes(AttributeTemplate):
     key = MatrixType
 
     def resolve_shape(self, kind: MatrixType) -> Any:
@@ -180,7 +180,7 @@ def _is_index(kind: MatrixType, index: Any) -> bool:
 
 
 @infer_global(operator.getitem)
-class _GetItem(AbstractTemplate):  # type: ignore[misc]
+class _GetItem(AbstractTemplate):
     def generic(self, arguments: Any, keywords: Any) -> Any:
         kind, index = arguments
         if isinstance(kind, MatrixType) and _is_index(kind, index):
@@ -189,9 +189,9 @@ class _GetItem(AbstractTemplate):  # type: ignore[misc]
 
 
 @infer_global(operator.setitem)
-class _SetItem(AbstractTemplate):  # type: ignore[misc]
+class _SetItem(AbstractTemplate):
     def generic(self, arguments: Any, keywords: Any) -> Any:
-        kind, index, value = arguments
+        kind, index, _ = arguments
         if isinstance(kind, MatrixType) and _is_index(kind, index):
             return signature(types.none, kind, index, kind.element)
         return None

@@ -171,7 +171,11 @@ class Translation(IntEnum):
 
 
 class Count(IntEnum):
-    """Rows of ``counts`` (n, 1); the first two are the tracking table's own."""
+    """Rows of ``counts`` (n, 1); the first two are the tracking table's own.
+
+    NEXT is the event beside the heap (see `queue`); NEXT_FLIGHT is its row plus one, 0 if there is none.  FIRST is the
+    packet id of the first row of ``outcomes``.
+    """
 
     LIVE = 0
     NEXT_ENTRY = 1
@@ -186,6 +190,10 @@ class Count(IntEnum):
     WAITING = 10
     BORN = 11
     TRANSLATIONS = 12
+    NEXT_FLIGHT = 13
+    NEXT_KIND = 14
+    NEXT_PLACE = 15
+    FIRST = 16
 
 
 class LinkState(IntEnum):

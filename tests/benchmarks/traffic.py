@@ -124,7 +124,9 @@ def _flows(mix: Mix, epoch: int, packets: int) -> dict[str, Any]:
     client, server = random.integers(0, mix.instances, count), random.integers(0, mix.instances, count)
     server = np.where(server == client, (server + 1) % mix.instances, server)
     members = group_members(mix)
-    group = np.array([members[s][r % len(members[s])] for s, r in zip(server.tolist(), random.integers(0, 60, count).tolist(), strict=True)])
+    group = np.array(
+        [members[s][r % len(members[s])] for s, r in zip(server.tolist(), random.integers(0, 60, count).tolist(), strict=True)]
+    )
     number = random.integers(0, 1 << 30, count)
     tcp_rules, udp_rules = np.where(v6, V6_TCP_RULES, TCP_RULES), np.where(v6, V6_UDP_RULES, UDP_RULES)
     port = np.where(protocol == TCP, 2000 + TCP_RULES * group + number % tcp_rules, 30_000 + UDP_RULES * group + number % udp_rules)
@@ -219,7 +221,9 @@ def _ends(flows: dict[str, Any], family: int, flow: Any, answers: Any) -> tuple[
     else:
         one, other = table(0)[client], table(0)[server]
         stranger = flows["outside"][flow]
-        one[stranger] = np.stack([np.full(int(stranger.sum()), 203), flow[stranger] % 256, client[stranger] % 256, flow[stranger] // 256 % 256], 1)
+        one[stranger] = np.stack(
+            [np.full(int(stranger.sum()), 203), flow[stranger] % 256, client[stranger] % 256, flow[stranger] // 256 % 256], 1
+        )
         other[stranger] = table(1)[server[stranger]]
     back = answers[:, None]
     return np.where(back, other, one), np.where(back, one, other)
