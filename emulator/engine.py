@@ -14,7 +14,7 @@ from emulator.datapath import causes, fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
 from emulator.datapath.state import Count, Event, EventKind, Flight, Fragment, LinkState, Outcome, State, Step, Translation, new_state
 from emulator.datapath.translations import Ends
-from emulator.kernels import available, compiled, is_cached
+from emulator.kernels import CACHED_FROM, COMPILE_FROM, available, compiled, is_cached, pays
 from emulator.model.topology import Topology
 from emulator.policy import conntrack
 from emulator.policy.compile import Ids, compile_tables
@@ -22,8 +22,6 @@ from emulator.policy.conntrack import Entry
 from emulator.policy.tables import Eni, LinkColumn, PlaceKind
 from emulator.wire.headers import FIELDS, Field, Matrix
 
-COMPILE_FROM = 20_000
-CACHED_FROM = 2_000
 FOREVER = 2**62
 F = TypeVar("F", bound=Callable[..., Any])
 _EMPTY = np.zeros((0, FIELDS), dtype=np.int64)
@@ -168,7 +166,7 @@ class Engine:
     def _choose_loop(self, packets: int) -> None:
         if self._loop is not advance or self._compiled is False:
             return
-        if self._compiled or packets >= COMPILE_FROM or (packets >= CACHED_FROM and is_cached(advance)):
+        if self._compiled or pays(advance, packets):
             if available() and not is_cached(advance):
                 print("compiling the kernels, once for this version …", file=sys.stderr, flush=True)
             self._loop = compiled(advance)

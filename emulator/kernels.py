@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 _KERNELS: list[Callable[..., Any]] = []
+_USED: set[Callable[..., Any]] = set()
 
 
 def kernel(function: F) -> F:
@@ -91,7 +92,10 @@ def compiled(function: F) -> F:
 
     The first call for a version compiles for some seconds and fills the disk cache; later runs load it.
     """
-    return _compiled(function) if available() else function  # type: ignore[return-value]
+    if not available():
+        return function
+    _USED.add(function)
+    return _compiled(function)  # type: ignore[return-value]
 
 
 @cache
@@ -116,6 +120,15 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return machine(*given)
 
     return run
+
+
+COMPILE_FROM = 20_000
+CACHED_FROM = 2_000
+
+
+def pays(function: Callable[..., Any], work: int) -> bool:
+    """Whether so many packets or rows are better done by machine code: many, or middling ones if it is on disk already."""
+    return work >= CACHED_FROM and available() and (work >= COMPILE_FROM or function in _USED or is_cached(function))
 
 
 @contextmanager
