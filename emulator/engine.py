@@ -144,10 +144,37 @@ class Engine:
         """When the next event is due; None if none is."""
         return int(self.state.queue[0, Event.TIME_NS]) if self.state.counts[Count.QUEUED, 0] else None
 
+    def outcomes(self, first: int, count: int) -> Matrix:
+        """Outcome rows of so many packets from the id ``first`` on; good until the next call."""
+        at = first - int(self.state.counts[Count.FIRST, 0])
+        return self.state.outcomes[at : at + count]
+
+    def all_ended(self, first: int, count: int) -> bool:
+        """Whether the way of each of so many packets from the id ``first`` on has ended."""
+        return bool(self.outcomes(first, count)[:, Outcome.VERDICT].all())
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether this run has gone over to machine code."""
+        return self._loop is not advance
+
+    def drop_journal(self) -> None:
+        """Write no steps from now on, and forget those written."""
+        self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
+        self.state.counts[Count.STEPS, 0] = 0
+
+    def forget(self, packets: int) -> None:
+        """Let go of the outcomes of the packets with ids below this one; all of them have ended."""
+        outcomes, first = self.state.outcomes, int(self.state.counts[Count.FIRST, 0])
+        kept = self.packets - packets
+        outcomes[:kept] = outcomes[packets - first : self.packets - first].copy()
+        outcomes[kept : self.packets - first] = 0
+        self.state.counts[Count.FIRST, 0] = packets
+
     def _make_outcomes(self, packets: int) -> None:
         rows = len(self.state.outcomes)
-        if packets > rows:
-            while rows < packets:
+        if packets - self.state.counts[Count.FIRST, 0] > rows:
+            while rows < packets - self.state.counts[Count.FIRST, 0]:
                 rows *= 2
             outcomes = np.zeros((rows, len(Outcome)), dtype=np.int64)
             outcomes[: len(self.state.outcomes)] = self.state.outcomes

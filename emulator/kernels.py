@@ -112,7 +112,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def run(*arguments: Any) -> Any:
         given = [passed(argument) for argument in arguments]
-        kinds = tuple(typeof(argument) for argument in given)
+        kinds = tuple(typeof(argument) for argument in given)  # type: ignore[no-untyped-call]
         if kinds not in ready:
             with _alone():
                 machine.compile(kinds)

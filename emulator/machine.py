@@ -16,6 +16,7 @@ they are the same functions that the interpreter runs on NumPy arrays.
 """
 
 import operator
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,9 @@ class FrameType(types.Type):
     """A pointer to a frame; ``fields`` are (name, type, first word), a type of None is an int."""
 
     def __init__(self, fields: tuple[tuple[str, Any, int], ...]) -> None:
-        super().__init__(name=f"Frame({', '.join(f'{name}:{kind}@{at}' for name, kind, at in fields)})")
+        layout = ", ".join(f"{name}:{kind}@{at}" for name, kind, at in fields)
+        # The name is part of every symbol, so a digest stands for the layout.
+        super().__init__(name=f"Frame({sha256(layout.encode()).hexdigest()[:16]})")
         self.fields = fields
 
     def field(self, name: str) -> tuple[Any, int]:
@@ -133,7 +136,7 @@ def _unbox_frame(kind: FrameType, value: Any, context: Any) -> NativeValue:
 class _FrameAttributes(AttributeTemplate):
     key = FrameType
 
-    def generic_resolve(self, kind: FrameType, name: str) -> Any:
+    def generic_resolve(self, kind: Any, name: str) -> Any:  # type: ignore[override]
         found, _ = kind.field(name)
         return types.int64 if found is None else found
 
@@ -175,7 +178,7 @@ def _lower_matrix_attribute(context: Any, builder: Any, kind: MatrixType, value:
 def _is_index(kind: MatrixType, index: Any) -> bool:
     whole = (types.Integer, types.IntEnumMember)
     if kind.columns:
-        return isinstance(index, types.BaseTuple) and len(index) == 2 and all(isinstance(part, whole) for part in index)
+        return isinstance(index, types.BaseTuple) and len(index) == 2 and all(isinstance(part, whole) for part in list(index))  # type: ignore[call-overload]
     return isinstance(index, whole)
 
 

@@ -36,7 +36,7 @@ NOWHERE = 0  # the PLACE of a capture's packet that has not yet entered
 
 
 @kernel
-def _key(
+def key_between(
     protocol: int,
     family: int,
     source_hi: int,
@@ -71,7 +71,7 @@ def _key_of_packet(state: State, p: int) -> TrackingKey:
         low, high = flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
     if protocol == SCTP:
         low, high = low * 0, high * 0
-    return _key(
+    return key_between(
         protocol,
         flights[p, Field.FAMILY],
         flights[p, Field.SOURCE_HI],
@@ -86,7 +86,7 @@ def _key_of_packet(state: State, p: int) -> TrackingKey:
 @kernel
 def _key_of_quoted(state: State, p: int) -> TrackingKey:
     flights = state.flights
-    return _key(
+    return key_between(
         flights[p, Field.QUOTED_PROTOCOL],
         flights[p, Field.FAMILY],
         flights[p, Field.QUOTED_SOURCE_HI],

@@ -1,8 +1,8 @@
 """What is due: a binary heap of events in a matrix, ordered by (time, kind, packet id), and one event beside it.
 
 Most of what a stage makes due, an arrival or a transit, is due at once and is the very next thing.  It stands in
-``counts`` (`Count.NEXT_KIND` and its neighbours) instead of the heap; the loop compares it with the first of the heap before it takes either, so the
-order is that of the heap alone.
+``counts`` (`Count.NEXT_KIND` and its neighbours) instead of the heap; the loop compares it with the first of the heap
+before it takes either, so the order is that of the heap alone.
 """
 
 from emulator.datapath.state import Count, Event, EventKind, State

@@ -58,7 +58,7 @@ class Capture:
 
     Parameters
     ----------
-    path : a pcap or pcapng file, or gzip of one; told apart by content, not by name
+    path : a pcap or pcapng file, or gzip of one, told apart by content, not by name; ``-`` is standard input
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Capture:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._name = os.fspath(path)
+        self._name = "standard input" if path == "-" else os.fspath(path)
         self.packets = 0
         self.troubles: list[str] = []
         self._store = np.empty(0, np.uint8)
@@ -85,7 +85,8 @@ class Capture:
         self._at = 0
         self._ended = False
         try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed at the end of reading
+            # Closed at the end of reading; standard input is read by its number and stays open.
+            self._file = open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-")  # noqa: SIM115
         except FileNotFoundError:
             raise CaptureError(f"{self._name}: no such file; check the name") from None
         except IsADirectoryError:

@@ -87,7 +87,7 @@ def word(buffer: Bytes, at: int, big: int) -> int:
 class Stretch(NamedTuple):
     """How many records a kernel walked, where it stopped, and what the last record claimed to have captured."""
 
-    count: int
+    records: int
     at: int
     captured: int
 
@@ -97,7 +97,7 @@ def walk_pcap(
     buffer: Bytes, end: int, at: int, limit: int, big: int, head: int, fraction_ns: int, link_type: int, records: Matrix
 ) -> Stretch:
     """Walk at most ``limit`` whole pcap records; stops at one that is not whole or claims more than `MAX_FRAME`."""
-    count, captured = 0, np.int64(0)
+    count, captured = 0, 0
     while count < limit and at + head <= end:
         captured = word(buffer, at + 8, big)
         if captured > MAX_FRAME or at + head + captured > end:
@@ -175,7 +175,7 @@ class PcapWalk:
             rows = np.empty((min(limit, (len(buffer) - at) // self._head), len(Record)), np.int64)
             data, big = np.frombuffer(buffer, np.uint8), int(self._order == ">")
             walked = compiled(walk_pcap)(data, len(data), at, len(rows), big, self._head, self._fraction_ns, self._link_type, rows)
-            return Walked(rows[: walked.count], int(walked.at), self._too_large(walked.captured, number + walked.count))
+            return Walked(rows[: walked.records], int(walked.at), self._too_large(walked.captured, number + walked.records))
         # One loop for the places, which hang on each other; then all other fields at once.
         end, head = len(buffer), self._head
         size = Struct(self._order + "I").unpack_from
@@ -259,7 +259,7 @@ class PcapngWalk:
             walked = compiled(walk_packets)(
                 data, len(data), at, len(rows) - count, int(self._order == ">"), known, self._first_interface, rows[count:]
             )
-            count, at = count + int(walked.count), int(walked.at)
+            count, at = count + int(walked.records), int(walked.at)
             if count >= len(rows):
                 return Walked(rows, at, "")
             one = self._blocks(buffer, at, 1, number + count)
