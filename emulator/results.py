@@ -105,6 +105,7 @@ class PacketLines:
         self._words = words
         self._ends: list[bytes] = []
         self._known: dict[object, int] = {}
+        self._whys: list[Why | None] = []  # held, so that the identity of each stays its own
         self._accepted = np.full(2 * len(words.ids), -1, dtype=np.int64)
 
     def lines(self, stretch: Stretch, machine: bool) -> bytes:
@@ -135,6 +136,7 @@ class PacketLines:
             plain = result.to_json()
             del plain["index"], plain["time_ns"]
             self._known[key] = len(self._ends)
+            self._whys.append(result.why)
             self._ends.append(json.dumps(plain, ensure_ascii=False)[1:].encode() + b"\n")
         return self._known[key]
 

@@ -152,6 +152,29 @@ def first_match(tables: Tables, eni: int, direction: int, subject: Subject) -> M
     return Match(-1, any_rule, identity_lost)
 
 
+class Nearest(NamedTuple):
+    """The rule row that failed on the fewest fields (-1 if there is none), and those fields."""
+
+    rule: int
+    fields: int
+
+
+@kernel
+def nearest_miss(tables: Tables, eni: int, direction: int, subject: Subject) -> Nearest:
+    """The rule of an interface's groups that came nearest; of equals the one that failed on the later field, then the first."""
+    best, best_fields, fewest = -1, 0, 64
+    for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
+        group = tables.memberships[at, Membership.GROUP_ROW]
+        for rule in range(direction_start(tables, group, direction), direction_end(tables, group, direction)):
+            fields = miss(tables, rule, subject)
+            count, rest = 0, fields
+            while rest != 0:
+                count, rest = count + 1, rest & (rest - 1)
+            if fields != 0 and (count < fewest or (count == fewest and fields > best_fields)):
+                best, best_fields, fewest = rule, fields, count
+    return Nearest(best, best_fields)
+
+
 @kernel
 def untracked_pair(tables: Tables, eni: int, direction: int, family: int, protocol: int, port: int) -> bool:
     """Whether a flow that starts in ``direction`` towards ``port`` is untracked by CT-9 (a) and (b).
