@@ -144,6 +144,11 @@ class Engine:
         """When the next event is due; None if none is."""
         return int(self.state.queue[0, Event.TIME_NS]) if self.state.counts[Count.QUEUED, 0] else None
 
+    def make_room(self, packets: int) -> None:
+        """Have outcome rows for so many more packets."""
+        self._make_outcomes(self.packets + packets)
+        self.packets -= packets
+
     def outcomes(self, first: int, count: int) -> Matrix:
         """Outcome rows of so many packets from the id ``first`` on; good until the next call."""
         at = first - int(self.state.counts[Count.FIRST, 0])
@@ -152,6 +157,11 @@ class Engine:
     def all_ended(self, first: int, count: int) -> bool:
         """Whether the way of each of so many packets from the id ``first`` on has ended."""
         return bool(self.outcomes(first, count)[:, Outcome.VERDICT].all())
+
+    @property
+    def keeps_journal(self) -> bool:
+        """Whether steps are written down."""
+        return len(self.state.journal) > 0
 
     @property
     def is_compiled(self) -> bool:
@@ -182,7 +192,7 @@ class Engine:
         self.packets = max(self.packets, packets)
 
     def _advance(self, feed: Matrix, until: int, limit: int) -> int:
-        self._choose_loop(len(feed))
+        self.choose_loop(len(feed))
         while True:
             # A limit is counted by the caller's steps alone, so growth in between costs nothing of it.
             code = Exit(self._loop(self.tables, self.state, feed, until, limit, int(self.causal)))
@@ -190,7 +200,8 @@ class Engine:
                 return code
             self._grow(code)
 
-    def _choose_loop(self, packets: int) -> None:
+    def choose_loop(self, packets: int) -> None:
+        """Go over to machine code if so many packets are worth it."""
         if self._loop is not advance or self._compiled is False:
             return
         if self._compiled or pays(advance, packets):

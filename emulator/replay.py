@@ -12,6 +12,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,6 +31,7 @@ from emulator.observe.flows import Flow, Tally, blocked_reasons
 from emulator.observe.trace import Step, steps_of
 from emulator.observe.words import Words
 from emulator.results import PacketLines, PacketResult, Stretch, comments_of
+from emulator.shares import SharedEngine, obstacle
 from emulator.windows import Reader, Window, address_map
 from emulator.wire.atomic import written
 from emulator.wire.capture import Capture
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "vpcemu.replay/1"
 KEPT = 50_000  # packets; of larger replays headers, outcomes and steps are made again when somebody asks
+KEPT_BYTES = 1_000 * KEPT  # a larger capture will not be kept, whatever is in it
 STDIN = "-"
 Source = str | os.PathLike[str]
 
@@ -77,7 +80,7 @@ class Replay:
     """
 
     run: Run
-    engine: Engine
+    engine: Engine | SharedEngine
     tally: Tally
     kept: Stretch | None
     troubles: list[str] = field(default_factory=list)
@@ -292,8 +295,14 @@ class _Running:
         self.reader = Reader(run.captures, address_map(run.topology, run.map), run.compiled)
         try:
             self._keep_journal = journal
-            # A large file will not be kept anyway; of a pipe or a packed one nobody knows.
-            self.engine = Engine(run.topology, compiled=run.compiled, journal=journal is not False and self.reader.size < 100 * KEPT * 10)
+            # A large file will not be kept anyway; of a pipe nobody knows.
+            large = journal is None and self.reader.size > KEPT_BYTES
+            self.obstacle = obstacle(run.topology) if run.jobs > 1 else ""
+            self.engine: Engine | SharedEngine
+            if run.jobs > 1 and large and not self.obstacle:
+                self.engine = SharedEngine(run.topology, run.jobs, compiled=run.compiled)
+            else:
+                self.engine = Engine(run.topology, compiled=run.compiled, journal=not large)
             self.engine.causal = not run.open_loop
         except BaseException:
             self.reader.close()
@@ -305,6 +314,8 @@ class _Running:
 
     def __exit__(self, *_: object) -> None:
         self.reader.close()
+        if isinstance(self.engine, SharedEngine):
+            self.engine.close()
 
     @property
     def machine(self) -> bool:
@@ -314,7 +325,7 @@ class _Running:
     def stretches(self, after_window: Callable[[], object] = lambda: None) -> Iterator[Stretch]:
         """Packets whose way has ended, in the order of their indexes; a stretch is good until the next is asked for."""
         waiting: deque[Window] = deque()
-        for window in self.reader.windows():
+        for window in _ahead(self.reader.windows()) if isinstance(self.engine, SharedEngine) else self.reader.windows():
             if self.engine.packets + len(window.headers) > KEPT and self._keep_journal is None:
                 self.engine.drop_journal()
             self.engine.feed(window.headers)
@@ -340,6 +351,18 @@ class _Running:
         steps = state.journal[: int(state.counts[Count.STEPS, 0])]
         state.counts[Count.STEPS, 0] = 0
         return steps[steps[:, Column.PACKET] == index].copy()
+
+
+def _ahead(windows: Iterator[Window]) -> Iterator[Window]:
+    """Windows that are read while those before are worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, windows, None)
+        while True:
+            window = following.result()
+            if window is None:
+                return
+            following = thread.submit(next, windows, None)
+            yield window
 
 
 @contextmanager
@@ -403,7 +426,7 @@ def _replayed(run: Run, running: _Running, file: BinaryIO | None, bar: Any) -> R
             tally.add(stretch.headers, stretch.seen, stretch.outcomes, stretch.first, running.machine)
             if file is not None and lines is not None:
                 file.write(lines.lines(stretch, running.machine))
-            if tally.packets > KEPT:
+            if tally.packets > KEPT or not engine.keeps_journal:
                 kept = None
             elif kept is not None:
                 kept.append(replace(stretch, headers=stretch.headers.copy(), seen=stretch.seen.copy(), outcomes=stretch.outcomes.copy()))
@@ -411,6 +434,8 @@ def _replayed(run: Run, running: _Running, file: BinaryIO | None, bar: Any) -> R
         if bar is not None:
             bar.close()
     troubles = list(reader.troubles)
+    if running.obstacle:
+        troubles.append(f"{run.name}: replayed by one core: {running.obstacle}")
     if running.stopped:
         share = f", {100 * reader.position // reader.size} % of the capture" if reader.size else ""
         troubles.append(f"{run.name}: interrupted after {tally.packets:,} packets{share}; what follows is about these")

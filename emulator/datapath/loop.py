@@ -15,6 +15,7 @@ from emulator.datapath.fragments import wake
 from emulator.datapath.gateways import send_from_outside, transit
 from emulator.datapath.journal import STEPS_AN_EVENT, finish, passed
 from emulator.datapath.leave import in_a_subnet, leave, next_hop
+from emulator.datapath.share import skip_foreign
 from emulator.datapath.spawn import SPARE
 from emulator.datapath.stages import DELIVERED, EXEMPT, SENT, arrive, send
 from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
@@ -172,6 +173,8 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
             _run(tables, state, counts[Count.NEXT_KIND, 0], p, counts[Count.NEXT_PLACE, 0], counts[Count.NOW_NS, 0], causal)
             continue
         queue.settle(state)
+        if counts[Count.SHARES, 0] > 1:
+            skip_foreign(tables, state, feed)
         queued, fed = counts[Count.QUEUED, 0] > 0, counts[Count.FED, 0] < feed.shape[0]
         if not queued and not fed:
             return IDLE

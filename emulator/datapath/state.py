@@ -174,7 +174,7 @@ class Count(IntEnum):
     """Rows of ``counts`` (n, 1); the first two are the tracking table's own.
 
     NEXT is the event beside the heap (see `queue`); NEXT_FLIGHT is its row plus one, 0 if there is none.  FIRST is the
-    packet id of the first row of ``outcomes``.
+    packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.
     """
 
     LIVE = 0
@@ -194,6 +194,8 @@ class Count(IntEnum):
     NEXT_KIND = 14
     NEXT_PLACE = 15
     FIRST = 16
+    SHARE = 17
+    SHARES = 18
 
 
 class LinkState(IntEnum):
