@@ -80,9 +80,7 @@ class Engine:
         if len(gone):
             entries[gone, Entry.KEY] = 0
             self.state.counts[Count.LIVE, 0] -= len(gone)
-            fresh = np.zeros_like(entries)
-            self._kernel(conntrack.rehash, len(entries))(entries, fresh)
-            self.state = self.state._replace(entries=fresh)
+            self.state = self.state._replace(entries=rehashed_entries(entries, len(entries), self.is_compiled))
         usage[:, [conntrack.Usage.TRACKED, conntrack.Usage.RETRY_NS]] = 0
         holders = np.where(kinds == PlaceKind.ENI, self.tables.enis[rows, Eni.INSTANCE], places)
         np.add.at(usage[:, conntrack.Usage.TRACKED], holders[kinds != PlaceKind.NONE], 1)
@@ -214,9 +212,7 @@ class Engine:
         if code == Exit.ENTRIES:
             self._kernel(conntrack.sweep, len(state.entries))(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
             if 8 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > 3 * len(state.entries):
-                fresh = np.zeros((2 * len(state.entries), len(Entry)), dtype=np.int64)
-                self._kernel(conntrack.rehash, len(state.entries))(state.entries, fresh)
-                self.state = state._replace(entries=fresh)
+                self.state = state._replace(entries=rehashed_entries(state.entries, 2 * len(state.entries), self.is_compiled))
         elif code == Exit.QUEUE:
             self.state = state._replace(queue=_doubled(state.queue))
         elif code == Exit.FLIGHTS:
@@ -274,6 +270,14 @@ def _doubled(matrix: Matrix) -> Matrix:
     larger = np.zeros((2 * len(matrix), matrix.shape[1]), dtype=np.int64)
     larger[: len(matrix)] = matrix
     return larger
+
+
+def rehashed_entries(entries: Matrix, rows: int, machine: bool = False) -> Matrix:
+    """The tracking table in a table of so many rows (a power of two)."""
+    fresh = np.zeros((rows, len(Entry)), dtype=np.int64)
+    rehash = compiled(conntrack.rehash) if machine and rows >= CACHED_FROM else conntrack.rehash
+    rehash(entries, fresh)
+    return fresh
 
 
 __all__ = ["COMPILE_FROM", "FOREVER", "Engine", "Flight"]
