@@ -411,7 +411,7 @@ def replay(
     ------
     CaptureError : a file is no capture, or one cannot be written.  UsageError : the map names something unknown.
     """
-    captures = (capture,) if isinstance(capture, str | os.PathLike) else tuple(capture)
+    captures = tuple(os.fspath(one) for one in ((capture,) if isinstance(capture, str | os.PathLike) else capture))
     run = Run(topology, captures, map or {}, open_loop, compiled, jobs)
     with _Running(run) as running, written(packets) if packets is not None else nullcontext() as file, _stop_on_interrupt(running):
         return _replayed(run, running, file, _bar(running.reader) if progress else None)
