@@ -125,7 +125,7 @@ class _Compiler(Work):
             [groups[:, Group.INGRESS_END] - groups[:, Group.INGRESS], groups[:, Group.EGRESS_END] - groups[:, Group.EGRESS]]
         )
         slots = np.zeros((max(2 * SLOTS * sum(words_of(count) for count in counts.tolist()), 1), 1), dtype=np.int64)
-        work = len(rules) // 10 + len(blocks) // 100  # a rule costs a tenth of a packet
+        work = len(rules) // 2 + len(blocks) // 20  # a rule costs about half a packet
         (compiled(fill_all) if pays(fill_all, work) else fill_all)(groups, rules, blocks, slots)
         return slots
 
