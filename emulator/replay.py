@@ -350,7 +350,8 @@ class _Running:
         state = self.engine.state
         steps = state.journal[: int(state.counts[Count.STEPS, 0])]
         state.counts[Count.STEPS, 0] = 0
-        return steps[steps[:, Column.PACKET] == index].copy()
+        mine: Matrix = steps[steps[:, Column.PACKET] == index].copy()
+        return mine
 
 
 def _ahead(windows: Iterator[Window]) -> Iterator[Window]:

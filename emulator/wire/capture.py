@@ -157,7 +157,7 @@ class Capture:
         self._buffer = memoryview(b"")
         if len(self._store) < kept + READ_BYTES or getrefcount(self._store) > _OURS:
             self._store = np.empty(kept + READ_BYTES, np.uint8)
-        store = memoryview(self._store)
+        store = memoryview(self._store)  # type: ignore[arg-type]
         store[:kept] = rest
         length = kept
         while length < kept + READ_BYTES:
