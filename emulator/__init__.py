@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emulator.labs import Lab
     from emulator.model.entities import (
         ConnectionTracking,
         EgressOnlyInternetGateway,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from emulator.replay import Replay
 
 _HOME = {
+    "emulator.labs": "Lab",
     "emulator.model.joined": "CustomerNetwork GatewayEndpoint InterfaceEndpoint Listener NetworkLoadBalancer Node Target TargetGroup "
     "TransitGateway TransitGatewayAttachment TransitGatewayRoute TransitGatewayRouteTable VpnGateway",
     "emulator.model.entities": "ConnectionTracking EgressOnlyInternetGateway ExternalHost Fault Instance InternetGateway Link NatGateway "
@@ -69,6 +71,7 @@ __all__ = [
     "Instance",
     "InterfaceEndpoint",
     "InternetGateway",
+    "Lab",
     "Link",
     "ListPeer",
     "Listener",

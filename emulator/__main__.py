@@ -6,8 +6,8 @@ import sys
 
 def main() -> None:
     """Run the command line; a person's mistake is one line on stderr and exit code 2."""
-    from emulator.cli import app, printable
-    from emulator.errors import EmulatorError, TopologyError
+    from emulator.cli import app
+    from emulator.errors import EmulatorError, TopologyError, printable
 
     try:
         app()

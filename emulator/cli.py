@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emulator.errors import UsageError
+from emulator import cli_explain, cli_import, cli_reach, cli_verbs
+from emulator.errors import UsageError, printable
+from emulator.terminal import Json, NetworkFile, Parameters, read
+from emulator.terminal import console as _console
+from emulator.terminal import plain as _plain
 
 if TYPE_CHECKING:
-    from emulator.observe.explain import Explanation
-    from emulator.observe.trace import Trace
     from emulator.replay import Replay
 
 app = typer.Typer(
@@ -22,30 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Would this traffic pass under these security groups, which rule decided, and what is the least change that fixes it?",
 )
-NetworkFile = Annotated[Path, typer.Argument(metavar="NETWORK", help="A topology file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 SHOWN_FLOWS = 20
 
-
-def _console(stderr: bool = False) -> Any:
-    from rich.console import Console
-
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, width=max(console.width, 160))
-    return console
-
-
-def printable(text: object) -> str:
-    """One line that a terminal takes as text: control characters are replaced."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text))
-
-
-def _plain(text: object) -> str:
-    """`printable`, and nothing in it is markup."""
-    from rich.markup import escape
-
-    return escape(printable(text))
+app.command("explain")(cli_explain.explain)
+app.command("import")(cli_import.import_network)
+app.command("reach")(cli_reach.reach)
 
 
 @app.command()
@@ -67,13 +50,15 @@ def init(
 @app.command()
 def check(networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", help="Topology files.")], as_json: Json = False) -> None:
     """Validate topology files and test what their `expect` lines say."""
-    from emulator.model.files import load
+    from emulator.model.quotas import warnings_of
     from emulator.network import Network
 
     met = True
     console = _console()
     for path in networks:
-        topology = load(path)
+        topology = read(path).topology
+        for warning in warnings_of(topology):
+            print(printable(f"warning: {warning}"), file=sys.stderr)
         if not as_json:
             count = len(topology.expect)
             console.print(
@@ -102,67 +87,15 @@ def check(networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", h
 
 @app.command()
 def draw(
-    network: NetworkFile, output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .svg or .pdf file.")]
+    network: NetworkFile,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .svg or .pdf file.")],
+    parameter: Parameters = None,
 ) -> None:
     """Draw the map of a network."""
-    from emulator.model.files import load
     from emulator.views import figure
 
-    figure.save(load(network), output)
+    figure.save(read(network, parameter).topology, output)
     print(printable(f"{output}: written"), file=sys.stderr)
-
-
-@app.command()
-def explain(
-    network: NetworkFile,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A name, an id, web-1:eth0, an address, or internet.")],
-    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="The same.")],
-    service: Annotated[
-        str, typer.Argument(metavar="SERVICE", help="tcp/443, udp/53, icmp, icmp/3/4, 47, or a console word such as HTTPS.")
-    ],
-    source_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Source port of the first packet.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Send one packet and its answer through the network, and tell every step."""
-    from emulator.network import Network
-
-    found = Network(network).explain(source, destination, service, source_port=source_port)
-    if as_json:
-        print(json.dumps(found.to_json(), ensure_ascii=False))
-    else:
-        _print_explanation(found)
-    raise typer.Exit(0 if found.reachable else 1)
-
-
-def _print_explanation(found: "Explanation") -> None:
-    console = _console()
-    head = "[green]✓[/] [bold green]Reachable[/]" if found.reachable else "[red]✗[/] [bold red]Not reachable[/]"
-    code = f"   [red]{found.why.code}[/]" if found.why else ""
-    answered = {"reply": "answered", "refused": "refused by the machine", "none": "no answer"}[found.answer]
-    told = f"   {answered}" if found.forward.accepted else ""
-    console.print(f"{head}  {_plain(found.source)} → {_plain(found.destination)} {found.service}{code}{told}")
-    _print_steps(console, "forward", found.forward)
-    if found.back is not None:
-        _print_steps(console, "return", found.back)
-    nearest = found.why.nearest if found.why else None
-    if nearest is not None:
-        place = f"   [dim]{_plain(nearest.rule.place)}[/]" if nearest.rule.place else ""
-        console.print(f"  Nearest rule: [bold]{_plain(nearest.rule.name)}[/] ({_plain(nearest.rule.service)}){place}")
-    if found.why and found.why.way_out:
-        console.print(f"  Way out: {_plain(found.why.way_out)}")
-
-
-def _print_steps(console: Any, title: str, trace: "Trace") -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table("", "Where", "Check", "Result", "", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
-    for step in trace.steps:
-        mark = "[green]✓[/]" if step.passed else "[red]✗[/]"
-        place = f"[dim]{_plain(step.rule.place)}[/]" if step.rule and step.rule.place else ""
-        table.add_row(mark, _plain(step.at), _plain(step.check), _plain(step.text), place)
-    console.print(f"[dim]{title}: {_plain(trace.sent)}[/]")
-    console.print(table)
 
 
 @app.command()
@@ -176,33 +109,52 @@ def replay(
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the map with its blocked flows (.png, .svg, .pdf).")] = None,
     pcapng: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the capture with verdicts as comments, for Wireshark.")] = None,
+    flow_logs: Annotated[
+        Path | None, typer.Option("--flow-logs", metavar="FILE", help="Write flow logs (.log, .log.gz, .parquet).")
+    ] = None,
+    flow_log_format: Annotated[
+        str | None, typer.Option("--flow-log-format", metavar="FIELDS", help="Their fields, as in '${srcaddr} ${dstaddr} ${action}'.")
+    ] = None,
     explain: Annotated[int | None, typer.Option("--explain", metavar="INDEX", help="Tell every step of this packet.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Cores that share a large capture; same results.")] = 1,
+    parameter: Parameters = None,
     as_json: Json = False,
 ) -> None:
     """Replay a capture through a network, and show what was blocked and why."""
-    from emulator.model.files import load
+    from emulator.observe.flowlogs import FlowLog, parse_format
     from emulator.replay import replay as run
     from emulator.wire.atomic import check_writable
 
-    for output in (packets, figure, pcapng):
+    log = FlowLog(parse_format(flow_log_format)) if flow_log_format is not None else FlowLog()
+    for output in (packets, figure, pcapng, flow_logs):
         if output is not None:
             check_writable(output)
     who = dict(_pair(text) for text in mapping or [])
-    result = run(load(network), captures, map=who, open_loop=open_loop, progress=True, packets=packets, jobs=jobs)
+    result = run(
+        read(network, parameter).topology,
+        captures,
+        map=who,
+        open_loop=open_loop,
+        progress=True,
+        packets=packets,
+        jobs=jobs,
+        flow_logs=flow_logs is not None,
+    )
     for trouble in result.troubles:
         print(printable(trouble), file=sys.stderr)
     if figure is not None:
         result.save_figure(figure)
     if pcapng is not None:
         result.save_pcapng(pcapng)
+    if flow_logs is not None:
+        result.save_flow_logs(flow_logs, log)
     if as_json:
         print(json.dumps(result.to_json(), ensure_ascii=False))
     elif explain is not None:
         _print_packet(result, explain)
     else:
         _print_replay(result)
-    for output in (packets, figure, pcapng):
+    for output in (packets, figure, pcapng, flow_logs):
         if output is not None:
             print(printable(f"{output}: written"), file=sys.stderr)
     if result.interrupted:
@@ -292,3 +244,6 @@ def schema(of: Annotated[Schema, typer.Argument(metavar="[WHAT]", help="topology
         from importlib.resources import files
 
         print(files("emulator").joinpath("schemas", f"{of}.json").read_text("utf-8"), end="")
+
+
+cli_verbs.register(app)

@@ -12,7 +12,20 @@ import numpy as np
 
 from emulator.datapath import causes, fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
-from emulator.datapath.state import Count, Event, EventKind, Flight, Fragment, LinkState, Outcome, State, Step, Translation, new_state
+from emulator.datapath.state import (
+    Count,
+    Event,
+    EventKind,
+    Flight,
+    Fragment,
+    LinkState,
+    Outcome,
+    Sighting,
+    State,
+    Step,
+    Translation,
+    new_state,
+)
 from emulator.datapath.translations import Ends
 from emulator.kernels import CACHED_FROM, COMPILE_FROM, available, compiled, is_cached, pays
 from emulator.model.topology import Topology
@@ -35,9 +48,10 @@ class Engine:
     topology : what to run; `edit` exchanges it while the state stays
     compiled : True or False to decide, None to compile when the work is large
     journal : whether every step is written down
+    flow_logs : whether every packet at every interface is, for `observe.flowlogs`
     """
 
-    def __init__(self, topology: Topology, *, compiled: bool | None = None, journal: bool = True) -> None:
+    def __init__(self, topology: Topology, *, compiled: bool | None = None, journal: bool = True, flow_logs: bool = False) -> None:
         self.ids = Ids()
         self.topology = topology
         self.tables = compile_tables(topology, self.ids)
@@ -49,6 +63,8 @@ class Engine:
         self._journal = journal
         if not journal:
             self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
+        if flow_logs:
+            self.state = self.state._replace(sightings=np.zeros((1024, len(Sighting)), dtype=np.int64))
 
     @property
     def now_ns(self) -> int:
@@ -65,7 +81,9 @@ class Engine:
         self.tables = compile_tables(topology, self.ids)
         usage = np.zeros((len(self.ids), self.state.usage.shape[1]), dtype=np.int64)
         usage[: len(self.state.usage)] = self.state.usage
-        self.state = self.state._replace(usage=usage)
+        hosts = np.zeros((len(self.ids), 1), dtype=np.int64)
+        hosts[: len(self.state.hosts)] = self.state.hosts
+        self.state = self.state._replace(usage=usage, hosts=hosts)
         self._settle_entries()
         if not np.array_equal(lanes, self.tables.links[:, [LinkColumn.A, LinkColumn.B]]):
             self.state = self.state._replace(links=np.zeros((max(2 * len(self.tables.links), 1), len(LinkState)), dtype=np.int64))
@@ -194,9 +212,14 @@ class Engine:
         while True:
             # A limit is counted by the caller's steps alone, so growth in between costs nothing of it.
             code = Exit(self._loop(self.tables, self.state, feed, until, limit, int(self.causal)))
-            if code in (Exit.IDLE, Exit.LIMIT):
+            if code in (Exit.IDLE, Exit.LIMIT, Exit.HOST):
                 return code
             self._grow(code)
+
+    def expect(self, packets: int) -> None:
+        """Take the compiled loop for so many packets, if it is there already."""
+        if CACHED_FROM <= packets < COMPILE_FROM:
+            self.choose_loop(packets)
 
     def choose_loop(self, packets: int) -> None:
         """Go over to machine code if so many packets are worth it."""
@@ -230,6 +253,8 @@ class Engine:
             self.state = state._replace(flows=flows, flow_index=index)
         elif code == Exit.BIRTHS:
             self.state = state._replace(births=_doubled(state.births), born_outcomes=_doubled(state.born_outcomes))
+        elif code == Exit.SIGHTINGS:
+            self.state = state._replace(sightings=_doubled(state.sightings))
         elif code == Exit.TRANSLATIONS:
             self._clear_translations()
         else:
@@ -280,4 +305,4 @@ def rehashed_entries(entries: Matrix, rows: int, machine: bool = False) -> Matri
     return fresh
 
 
-__all__ = ["COMPILE_FROM", "FOREVER", "Engine", "Flight"]
+__all__ = ["CACHED_FROM", "COMPILE_FROM", "FOREVER", "Engine", "Flight"]

@@ -38,3 +38,8 @@ class ApiError(EmulatorError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+
+
+def printable(text: object) -> str:
+    """One line that a terminal takes as text: control characters are replaced."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome
 from emulator.datapath.state import Step as Column
-from emulator.engine import FOREVER, Engine
+from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
+from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
+from emulator.model.schedule import apply
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service, parse_service
 from emulator.model.topology import INTERNET, Topology
 from emulator.observe.born import as_delivered, born_packet, born_since, outcome_of
@@ -20,6 +22,9 @@ from emulator.observe.strangers import named_blocks
 from emulator.observe.trace import Trace, steps_of
 from emulator.observe.words import Words
 from emulator.policy.reasons import Stage, Verdict
+from emulator.schedule import ScheduledEdit, Scheduling
+from emulator.verbs.alive import Alive
+from emulator.verbs.editing import Editing
 from emulator.wire.headers import Field
 from emulator.wire.packet import Packet
 
@@ -44,14 +49,15 @@ class Place:
     vpc: str = ""
 
 
-class Network:
+class Network(Alive, Editing, Scheduling):
     """A running network: send packets, replay captures, ask why, edit rules while it runs.
 
     Parameters
     ----------
-    topology : a Topology, or the path of a topology file
+    topology : a Topology, or the path of a topology file or of anything else that `vpcemu import` takes
     compiled : True or False to decide, None to compile the kernels when the work is large
     policy : other settings than the topology's
+    flow_logs : whether `flow_log` can be asked
 
     Examples
     --------
@@ -61,9 +67,14 @@ class Network:
     'ENI_SG_RULES_MISMATCH'
     """
 
-    def __init__(self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None) -> None:
-        self.engine = Engine(_loaded(topology, policy), compiled=compiled)
+    def __init__(
+        self, topology: Topology | str | Path, *, compiled: bool | None = None, policy: Policy | None = None, flow_logs: bool = False
+    ) -> None:
+        self.engine = Engine(_loaded(topology, policy), compiled=compiled, flow_logs=flow_logs)
         self._words: Words | None = None
+        self._schedule: list[ScheduledEdit] = []
+        for edit in self.topology.schedule:
+            self.schedule(edit.at_ns, apply, edit)
 
     @property
     def topology(self) -> Topology:
@@ -91,10 +102,8 @@ class Network:
         if delay:
             self.advance(self.now_ns + delay * 1_000_000_000)
         self.engine.edit(topology)
-
-    def advance(self, until_ns: int) -> None:
-        """Let time pass, and everything happen that is due by then."""
-        self.engine.advance(until_ns)
+        if self._runtime is not None:
+            self._runtime.edited()
 
     def send(self, packet: Any, *, at_ns: int | None = None, source: str | None = None) -> Trace:
         """Send one packet, let everything happen that follows from it, and tell its way.
@@ -113,12 +122,11 @@ class Network:
         place = self._sender(given, source)
         engine = self.engine
         first_step, first_born = int(engine.state.counts[Count.STEPS, 0]), int(engine.state.counts[Count.BORN, 0])
-        number = engine.inject(given.header, place, self.now_ns if at_ns is None else at_ns)
-        while not engine.state.outcomes[number, Outcome.VERDICT] and engine.next_time_ns() is not None:
-            engine.advance(FOREVER, 1)
+        number = self._begin(given, place, at_ns)
+        while not engine.state.outcomes[number, Outcome.VERDICT] and self._step():
+            pass
         made = born_since(engine.state, first_born)
-        while any(not outcome_of(engine.state, one)[Outcome.VERDICT] for one in made) and engine.next_time_ns() is not None:
-            engine.advance(FOREVER, 1)
+        while any(not outcome_of(engine.state, one)[Outcome.VERDICT] for one in made) and self._step():
             made = born_since(engine.state, first_born)
         packets = {number: given}
         traces: dict[int, list[Trace]] = {}
@@ -135,10 +143,14 @@ class Network:
 
     def _sender(self, packet: Packet, source: str | None) -> int:
         ids = self.engine.ids
+        if source is not None and source not in self.topology.entities and source in ids:
+            return ids.of(source)  # an interface of AWS's own, such as an endpoint's
         if source is not None:
             return ids.of(self.place(source).id)
         owners = self.topology.owners.get(packet.five_tuple.source, [])
         inside = [key for key in owners if isinstance(self.topology.entities[key], NetworkInterface)]
+        if not inside and owners and isinstance(self.topology.entities[owners[0]], InterfaceEndpoint | NetworkLoadBalancer):
+            return ids.of(self.place(str(packet.five_tuple.source)).id)
         if len(inside) > 1:
             raise UsageError(f"{packet.five_tuple.source} belongs to {', '.join(inside)}; say source=")
         return ids.of((inside or owners or [INTERNET])[0])
@@ -154,16 +166,17 @@ class Network:
         steps = tuple(steps_of(self.words, rows, int(sent.header[Field.FAMILY]), why))
         at = self.engine.ids.name(int(outcome[Outcome.PLACE]))
         rule = self.words.rule(outcome[Outcome.RULE])
-        return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), rule, at, made)
+        identity = int(outcome[Outcome.SENDER]), int(outcome[Outcome.LOST])
+        return Trace(sent, verdict, steps, why, delivered, bool(outcome[Outcome.TRACKED]), rule, at, made, identity)
 
-    def place(self, text: str) -> Place:
+    def place(self, text: str, receiving: bool = False) -> Place:
         """What a question's SOURCE or DESTINATION means: a name, an id, ``instance:interface``, an address, ``internet``.
 
         Raises
         ------
         UsageError : nothing of the kind.
         """
-        entity = self.topology.end(text)
+        entity = self._owner_of_node(text) or self.topology.end(text, receiving)
         if entity is None:
             return Place(INTERNET, INTERNET, self._strangers(), {})
         if isinstance(entity, IPv4Address | IPv6Address):
@@ -171,6 +184,11 @@ class Network:
         asked = _address(text)
         if isinstance(entity, ExternalHost):
             return Place(entity.id, entity.name, (asked,) if asked else entity.ips, {}, entity.listen)
+        if isinstance(entity, InterfaceEndpoint | NetworkLoadBalancer):
+            known = (node for node in entity.nodes if text == node.interface or (asked and asked in (node.private_ip, node.public_ip)))
+            node = next(known, entity.nodes[0])
+            public = {} if node.public_ip is None else {node.private_ip: node.public_ip}
+            return Place(node.interface, entity.name, (node.private_ip,), public, _served(entity), entity.vpc)
         if isinstance(entity, Instance):
             entity = self.topology.interfaces_of(entity.id)[0]
         ips = (asked,) if asked else entity.private_ips
@@ -178,12 +196,21 @@ class Network:
         vpc = self.topology.get(entity.subnet, Subnet).vpc
         return Place(entity.id, self.topology.display(entity.id), ips, dict(entity.public_ips), instance.listen, vpc)
 
+    def _owner_of_node(self, text: str) -> InterfaceEndpoint | NetworkLoadBalancer | None:
+        """The endpoint or balancer whose node has this interface id."""
+        owners: list[InterfaceEndpoint | NetworkLoadBalancer] = [
+            *self.topology.all(InterfaceEndpoint),
+            *self.topology.all(NetworkLoadBalancer),
+        ]
+        return next((owner for owner in owners if any(node.interface == text for node in owner.nodes)), None)
+
     def _strangers(self) -> tuple[Address, ...]:
-        """An address of each family that no block of the topology names."""
+        """An address of each family that nothing in the topology has and no block of it names."""
         blocks = named_blocks(self.topology)
         found = []
         for candidates in (_OUTSIDE_V4, _OUTSIDE_V6):
-            free = [ip_address(text) for text in candidates if not any(ip_address(text) in block for block in blocks)]
+            owned = self.topology.owners
+            free = [ip for ip in map(ip_address, candidates) if ip not in owned and not any(ip in block for block in blocks)]
             found.append(free[0] if free else ip_address(candidates[0]))
         return tuple(found)
 
@@ -204,9 +231,9 @@ class Network:
             wanted = parse_service(service) if isinstance(service, str) else service
         except ValueError as trouble:
             raise UsageError(str(trouble)) from None
-        sender, receiver = self.place(source), self.place(destination)
+        sender, receiver = self.place(source), self.place(destination, receiving=True)
         probe = _probe(sender, receiver, wanted, source_port or EPHEMERAL_PORT)
-        twin = self.copy()
+        twin = self._silent_copy()
         forward = twin.send(probe, source=sender.id)
         kind, back = NONE, None
         if forward.delivered is not None:
@@ -223,14 +250,31 @@ class Network:
         entity = self.topology.entities.get(place_id)
         if isinstance(entity, NetworkInterface):
             return self.topology.get(entity.instance, Instance).listen
+        served = self._owner_of_node(place_id)
+        if served is not None:
+            return _served(served)
         return entity.listen if isinstance(entity, ExternalHost) else None
 
     def copy(self) -> "Network":
         """This network at this moment, to try something on."""
+        twin = self._silent_copy()
+        if self._runtime is not None:
+            twin.engine.state.hosts[:] = self.engine.state.hosts
+            twin._runtime = self._runtime.twin(twin.engine)
+        return twin
+
+    def _silent_copy(self) -> "Network":
+        """A copy in which no machine answers, for a question."""
         twin = object.__new__(Network)
         twin.engine = self.engine.copy()
+        twin.engine.state.hosts[:] = 0
         twin._words = None
+        twin._schedule = list(self._schedule)
         return twin
+
+    def _why(self, sent: Packet, number: int) -> str:
+        why = self.words.why(sent.header, outcome_of(self.engine.state, number))
+        return str(why) if why is not None else ""
 
     def replay(
         self, capture: str | Path, *, map: dict[str, str] | None = None, open_loop: bool = False, progress: bool = False
@@ -256,9 +300,9 @@ class Network:
 
 def _loaded(topology: Topology | str | Path, policy: Policy | None) -> Topology:
     if isinstance(topology, str | Path):
-        from emulator.model.files import load
+        from emulator.importers.network import load_network
 
-        return _loaded(load(topology), policy)
+        return _loaded(load_network(topology), policy)
     return topology if policy is None else topology.replace(policy=policy)
 
 
@@ -268,6 +312,13 @@ def _address(text: str) -> Address | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def _served(entity: InterfaceEndpoint | NetworkLoadBalancer) -> tuple[Service, ...]:
+    """What an endpoint or a balancer answers."""
+    if isinstance(entity, InterfaceEndpoint):
+        return tuple(Service(TCP, (port, port)) for port in entity.ports)
+    return tuple(Service(listener.protocol, (listener.port, listener.port)) for listener in entity.listeners)
 
 
 def _probe(sender: Place, receiver: Place, service: Service, source_port: int) -> Any:

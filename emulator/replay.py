@@ -41,6 +41,8 @@ from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from emulator.observe.flowlogs import FlowLog
+
 SCHEMA = "vpcemu.replay/1"
 KEPT = 50_000  # packets; of larger replays headers, outcomes and steps are made again when somebody asks
 KEPT_BYTES = 1_000 * KEPT  # a larger capture will not be kept, whatever is in it
@@ -58,6 +60,7 @@ class Run:
     open_loop: bool = False
     compiled: bool | None = None
     jobs: int = 1
+    flow_logs: bool = False
 
     @property
     def name(self) -> str:
@@ -237,6 +240,22 @@ class Replay:
 
         figure.save(self.topology, path, flow_lines(self.flows), title=title or f"{self.topology.name}: {Path(self.capture).name}")
 
+    def save_flow_logs(self, path: str | Path, log: "FlowLog | None" = None) -> int:
+        """Write what VPC Flow Logs would have: ``x.log``, ``x.log.gz`` or ``x.parquet``; gives the rows.
+
+        Raises
+        ------
+        UsageError : the replay kept none (``flow_logs=True``), or Parquet without pyarrow.
+        CaptureError : a place that cannot be written to.
+        """
+        from emulator.observe.flowlogfiles import save
+        from emulator.observe.flowlogs import FlowLog
+
+        made = log or FlowLog()
+        rows = list(made.rows(self.topology, self.engine.ids, self.engine.state))
+        save(path, made, rows)
+        return len(rows)
+
     def save_pcapng(self, path: str | Path) -> int:
         """Write the capture again with a comment on every packet: verdict and reason, then the way out; gives the packets.
 
@@ -297,12 +316,12 @@ class _Running:
             self._keep_journal = journal
             # A large file will not be kept anyway; of a pipe nobody knows.
             large = journal is None and self.reader.size > KEPT_BYTES
-            self.obstacle = obstacle(run.topology) if run.jobs > 1 else ""
+            self.obstacle = "" if run.jobs == 1 else "flow logs are kept by one" if run.flow_logs else obstacle(run.topology)
             self.engine: Engine | SharedEngine
             if run.jobs > 1 and large and not self.obstacle:
                 self.engine = SharedEngine(run.topology, run.jobs, compiled=run.compiled)
             else:
-                self.engine = Engine(run.topology, compiled=run.compiled, journal=not large)
+                self.engine = Engine(run.topology, compiled=run.compiled, journal=not large, flow_logs=run.flow_logs)
             self.engine.causal = not run.open_loop
         except BaseException:
             self.reader.close()
@@ -395,6 +414,7 @@ def replay(
     compiled: bool | None = None,
     packets: str | Path | None = None,
     jobs: int = 1,
+    flow_logs: bool = False,
 ) -> Replay:
     """Feed a capture through a topology.
 
@@ -406,6 +426,7 @@ def replay(
     progress : show a bar on a terminal
     compiled : True or False to decide, None to compile when the capture is large
     packets : a file for a line of JSON a packet, written as the replay goes
+    flow_logs : keep what `Replay.save_flow_logs` needs
     jobs : threads that share the packets, by who talks to whom; the results are those of one
 
     Raises
@@ -413,7 +434,7 @@ def replay(
     CaptureError : a file is no capture, or one cannot be written.  UsageError : the map names something unknown.
     """
     captures = tuple(os.fspath(one) for one in ((capture,) if isinstance(capture, str | os.PathLike) else capture))
-    run = Run(topology, captures, map or {}, open_loop, compiled, jobs)
+    run = Run(topology, captures, map or {}, open_loop, compiled, jobs, flow_logs)
     with _Running(run) as running, written(packets) if packets is not None else nullcontext() as file, _stop_on_interrupt(running):
         return _replayed(run, running, file, _bar(running.reader) if progress else None)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from emulator.datapath.state import Outcome
+from emulator.errors import printable
 from emulator.kernels import compiled
 from emulator.observe.words import Why, Words
 from emulator.policy.reasons import Verdict
@@ -146,4 +147,4 @@ def comments_of(result: PacketResult) -> tuple[str, ...]:
     if result.why is None:
         return (f"ACCEPT {result.rule}" if result.rule else "ACCEPT",)
     first = f"{result.verdict.upper()} {result.why.code} {result.why.at}: {result.why.text}"
-    return (first, result.why.way_out) if result.why.way_out else (first,)
+    return tuple(printable(line) for line in (first, result.why.way_out) if line)

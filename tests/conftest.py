@@ -9,6 +9,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--update-golden`` writes the journals of tests/golden anew."""
+    parser.addoption("--update-golden", action="store_true", help="write the journals of tests/golden anew")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of shared development data beside the project; a test that needs it is skipped where it is absent."""

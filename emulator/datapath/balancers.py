@@ -11,13 +11,20 @@ on AWS of zones, kept addresses and pings that nobody answers; explanation codes
 
 from emulator.datapath import queue, translations
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides
-from emulator.datapath.journal import finish, note, passed
+from emulator.datapath.journal import finish, note, passed, sighted
 from emulator.datapath.leave import SEND, TRANSIT
 from emulator.datapath.state import Flight, State, Translation
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
 from emulator.kernels import kernel
+from emulator.policy.joined_columns import AddressPair, ListenerColumn, TargetColumn
 from emulator.policy.reasons import Reason, Stage
-from emulator.policy.tables import INGRESS, AddressPair, GatewayColumn, ListenerColumn, SubnetColumn, Tables, TargetColumn, row_of
+from emulator.policy.tables import (
+    INGRESS,
+    GatewayColumn,
+    SubnetColumn,
+    Tables,
+    row_of,
+)
 from emulator.wire.hashing import mix
 from emulator.wire.headers import ACK, RST, SYN, TCP, UDP, Field
 
@@ -52,21 +59,27 @@ def balancer_node(tables: Tables, state: State, p: int, node: int, row: int, now
         if decision.verdict == WAITING:
             return
         if decision.verdict != ACCEPT:
+            sighted(state, p, now, node, INGRESS, DROP, decision.reason, decision.rule, 0)
             finish(state, p, now, ACL_INGRESS, subnet_id, DROP, decision.reason, decision.rule)
             return
         passed(state, p, now, ACL_INGRESS, subnet_id, decision.rule, 0, 0)
+    sighted(state, p, now, node, INGRESS, ACCEPT, 0, 0, 0)
     flow, way = back, BACKWARD
     if back < 0:
         way = FORWARD
         flow = _client_flow(tables, state, p, node, row, now)
         if flow < 0:
             return
+    client = flights[p, Field.SOURCE_LO]
     translations.refresh(tables, state, flow, p, way, now)
     translations.rewrite(state, flow, p, way)
     what, lo, port = TRANSLATED_DESTINATION, flights[p, Field.DESTINATION_LO], flights[p, Field.DESTINATION_PORT]
     if way == BACKWARD:
         what, lo, port = TRANSLATED_SOURCE, flights[p, Field.SOURCE_LO], flights[p, Field.SOURCE_PORT]
     note(state, p, now, GATEWAY, node, ACCEPT, 0, 0, 0, what | (port << PORT_SHIFT), 0, lo)
+    if way == FORWARD and flights[p, Field.SOURCE_LO] != client:
+        port = flights[p, Field.SOURCE_PORT]
+        note(state, p, now, GATEWAY, node, ACCEPT, 0, 0, 0, TRANSLATED_SOURCE | (port << PORT_SHIFT), 0, flights[p, Field.SOURCE_LO])
     if flights[p, Flight.SENDER] != 0:
         flights[p, Flight.LOST], flights[p, Flight.SENDER] = flights[p, Flight.SENDER], 0
     flights[p, Flight.AUTOTRACK] = 1

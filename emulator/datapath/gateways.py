@@ -13,7 +13,7 @@ from emulator.datapath.balancers import balancer_node
 from emulator.datapath.edges import come_in, is_redirected, vpn_egress, vpn_ingress
 from emulator.datapath.endpoints import INTERNET, endpoint_towards, gateway_endpoint
 from emulator.datapath.filters import ACCEPT, DROP
-from emulator.datapath.journal import finish, note
+from emulator.datapath.journal import finish, note, sighted, taken_back
 from emulator.datapath.leave import ARRIVE, TRANSIT, cross, go, other_vpc, spend_hop
 from emulator.datapath.nat import nat_gateway
 from emulator.datapath.state import Flight, State
@@ -26,6 +26,7 @@ from emulator.policy.tables import (
     ACCESS_BLOCKED,
     ACCESS_EGRESS,
     ACCESS_OFF,
+    INGRESS,
     Cell,
     Eni,
     GatewayColumn,
@@ -131,6 +132,7 @@ def _internet_egress(tables: Tables, state: State, p: int, gateway: int, row: in
     vpc = tables.gateways[row, GatewayColumn.VPC]
     access = _access(tables, flights[p, Flight.FROM])
     if access == ACCESS_BLOCKED:
+        taken_back(state, p, _CLOSED)
         finish(state, p, now, GATEWAY, gateway, DROP, _CLOSED, 0)
         return
     if is_redirected(tables, state, p, row):
@@ -205,6 +207,7 @@ def _internet_ingress(tables: Tables, state: State, p: int, gateway: int, row: i
         flights[p, Field.DESTINATION_LO] = tables.index[cell, Cell.OTHER_LO]
     entry = _tracked_at(tables, state, p, gateway, 0, now) if access == ACCESS_EGRESS else 0
     if access == ACCESS_BLOCKED or (access == ACCESS_EGRESS and entry == 0):
+        sighted(state, p, now, tables.index[cell, Cell.OWNER], INGRESS, DROP, _CLOSED, 0, 0)
         finish(state, p, now, GATEWAY, gateway, DROP, _CLOSED, 0)
         return
     changed = TRANSLATED_DESTINATION if family == 4 else 0
@@ -219,6 +222,7 @@ def _egress_only_out(tables: Tables, state: State, p: int, gateway: int, now: in
         finish(state, p, now, GATEWAY, gateway, DROP, _NO_FAMILY, 0)
         return
     if _access(tables, flights[p, Flight.FROM]) == ACCESS_BLOCKED:
+        taken_back(state, p, _CLOSED)
         finish(state, p, now, GATEWAY, gateway, DROP, _CLOSED, 0)
         return
     entry = _tracked_at(tables, state, p, gateway, 1, now)

@@ -1,12 +1,13 @@
 """The journal: one row of integers a step; and the end of a packet, one row of ``outcomes``."""
 
 from emulator.datapath import causes
-from emulator.datapath.state import FIRST_BORN, Count, Flight, Outcome, State, Step
+from emulator.datapath.state import FIRST_BORN, Count, Flight, Outcome, Sighting, State, Step
 from emulator.kernels import kernel
-from emulator.policy.reasons import Verdict
+from emulator.policy.reasons import Stage, Verdict
 from emulator.wire.headers import Field
 
-_ACCEPT = int(Verdict.ACCEPT)
+_ACCEPT, _DROP = int(Verdict.ACCEPT), int(Verdict.DROP)
+_DELIVERED, _EXEMPT = int(Stage.DELIVERED), int(Stage.EXEMPT)
 STEPS_AN_EVENT = 320  # a packet that is cut into pieces writes some for each
 
 
@@ -67,6 +68,8 @@ def finish(state: State, p: int, now: int, stage: int, place: int, verdict: int,
     outcomes[row, Outcome.QUOTED_SOURCE_PORT] = flights[p, Field.QUOTED_SOURCE_PORT]
     outcomes[row, Outcome.QUOTED_DESTINATION_PORT] = flights[p, Field.QUOTED_DESTINATION_PORT]
     outcomes[row, Outcome.CUT] = flights[p, Flight.CUT]
+    if state.hosts[place, 0] != 0 and stage in (_DELIVERED, _EXEMPT):
+        state.counts[Count.ARRIVED, 0] = flights[p, Field.INDEX] + 1
     causes.ended(state, p, verdict, now)
     release(state, p)
 
@@ -77,3 +80,42 @@ def release(state: State, p: int) -> None:
     free = state.counts[Count.FREE, 0]
     state.free[free, 0] = p
     state.counts[Count.FREE, 0] = free + 1
+
+
+@kernel
+def sighted(state: State, p: int, now: int, place: int, direction: int, action: int, reason: int, rule: int, target: int) -> None:
+    """Note for the flow logs that an interface let a packet through in a direction, or did not; nothing if nobody keeps them."""
+    rows = state.sightings
+    if rows.shape[0] == 0:
+        return
+    flights = state.flights
+    row = state.counts[Count.SIGHTINGS, 0]
+    state.counts[Count.SIGHTINGS, 0] = row + 1
+    rows[row, Sighting.TIME_NS] = now
+    rows[row, Sighting.PACKET] = flights[p, Field.INDEX]
+    rows[row, Sighting.PLACE] = place
+    rows[row, Sighting.DIRECTION] = direction
+    rows[row, Sighting.ACTION] = action
+    rows[row, Sighting.REASON] = reason
+    rows[row, Sighting.FAMILY] = flights[p, Field.FAMILY]
+    rows[row, Sighting.PROTOCOL] = flights[p, Field.PROTOCOL]
+    rows[row, Sighting.SOURCE_HI] = flights[p, Field.SOURCE_HI]
+    rows[row, Sighting.SOURCE_LO] = flights[p, Field.SOURCE_LO]
+    rows[row, Sighting.DESTINATION_HI] = flights[p, Field.DESTINATION_HI]
+    rows[row, Sighting.DESTINATION_LO] = flights[p, Field.DESTINATION_LO]
+    rows[row, Sighting.SOURCE_PORT] = flights[p, Field.SOURCE_PORT]
+    rows[row, Sighting.DESTINATION_PORT] = flights[p, Field.DESTINATION_PORT]
+    rows[row, Sighting.FLAGS] = flights[p, Field.FLAGS]
+    rows[row, Sighting.LENGTH] = flights[p, Field.LENGTH]
+    rows[row, Sighting.TARGET] = target
+    rows[row, Sighting.RULE] = rule
+
+
+@kernel
+def taken_back(state: State, p: int, reason: int) -> None:
+    """Turn what the flow logs noted last about a packet into a rejection, for the gateway's public access is blocked (RT-28)."""
+    for row in range(state.counts[Count.SIGHTINGS, 0] - 1, -1, -1):
+        if state.sightings[row, Sighting.PACKET] == state.flights[p, Field.INDEX]:
+            state.sightings[row, Sighting.ACTION] = _DROP
+            state.sightings[row, Sighting.REASON] = reason
+            return

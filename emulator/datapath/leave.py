@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from emulator.datapath import links, queue, spawn
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides, forget
-from emulator.datapath.journal import finish, passed
+from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.state import EventKind, Flight, State
 from emulator.kernels import kernel
+from emulator.policy.joined_columns import AddressPair
 from emulator.policy.reasons import Reason, Stage
 from emulator.policy.routes import best_route
 from emulator.policy.tables import (
     EGRESS,
     LOCAL,
-    AddressPair,
     Eni,
     GatewayColumn,
     PlaceKind,
@@ -113,6 +113,7 @@ def leave(tables: Tables, state: State, p: int, place: int, hop: Hop, opened: in
     subnet_id = subnet_of(tables, place)
     flights[p, Flight.FROM] = subnet_id
     if hop.route == SAME_SUBNET and hop.target != 0:
+        sighted(state, p, now, place, EGRESS, ACCEPT, 0, flights[p, Flight.RULE], hop.target)
         passed(state, p, now, DIRECT, place, 0, 0, hop.target)
         go(tables, state, p, place, hop.target, now)
         return
@@ -124,9 +125,11 @@ def leave(tables: Tables, state: State, p: int, place: int, hop: Hop, opened: in
         if decision.verdict != ACCEPT:
             if opened != 0 and tables.settings.entry_survives_acl_drop == 0:
                 forget(tables, state, p, place)
+            sighted(state, p, now, place, EGRESS, DROP, decision.reason, decision.rule, hop.target)
             finish(state, p, now, ACL_EGRESS, subnet_id, DROP, decision.reason, decision.rule)
             return
         passed(state, p, now, ACL_EGRESS, subnet_id, decision.rule, 0, 0)
+    sighted(state, p, now, place, EGRESS, ACCEPT, 0, flights[p, Flight.RULE], hop.target)
     if hop.route != DIVERTED:
         if hop.route < 0:
             finish(state, p, now, ROUTE, subnet_id, DROP, _NO_ROUTE, 0)

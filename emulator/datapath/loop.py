@@ -2,7 +2,8 @@
 
 It takes the next thing that is due, from the queue or from the feed of a capture, in the order (time, kind, packet id),
 and lets the stages act.  It stops when nothing is due any more, after a number of events, or when a matrix needs to
-grow; then it says which, the engine makes room, and it goes on as if nothing had been.
+grow; then it says which, the engine makes room, and it goes on as if nothing had been.  It also stops when a packet has
+reached a place with a live host (HOST): the host answers in Python, at that time.
 """
 
 from enum import IntEnum
@@ -45,9 +46,11 @@ class Exit(IntEnum):
     FRAGMENTS = 7
     BIRTHS = 8
     TRANSLATIONS = 9
+    SIGHTINGS = 10
+    HOST = 11
 
 
-IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS, BIRTHS, TRANSLATIONS = (int(reason) for reason in Exit)
+IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS, BIRTHS, TRANSLATIONS, SIGHTINGS, HOST = (int(reason) for reason in Exit)
 
 
 @kernel
@@ -70,6 +73,8 @@ def _room(state: State) -> int:
         return BIRTHS
     if counts[Count.TRANSLATIONS, 0] + 1 > state.translations.shape[0]:
         return TRANSLATIONS
+    if state.sightings.shape[0] > 0 and counts[Count.SIGHTINGS, 0] + SPARE > state.sightings.shape[0]:
+        return SIGHTINGS
     return IDLE
 
 
@@ -171,6 +176,9 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
             p = counts[Count.NEXT_FLIGHT, 0] - 1
             counts[Count.NEXT_FLIGHT, 0] = 0
             _run(tables, state, counts[Count.NEXT_KIND, 0], p, counts[Count.NEXT_PLACE, 0], counts[Count.NOW_NS, 0], causal)
+            if counts[Count.ARRIVED, 0] != 0:
+                queue.settle(state)
+                return HOST
             continue
         queue.settle(state)
         if counts[Count.SHARES, 0] > 1:
@@ -204,5 +212,8 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
             counts[Count.NOW_NS, 0] = now
             queue.pop(state)
             _run(tables, state, kind, p, place, now, causal)
+        if counts[Count.ARRIVED, 0] != 0:
+            queue.settle(state)
+            return HOST
     queue.settle(state)
     return LIMIT

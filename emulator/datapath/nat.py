@@ -15,14 +15,20 @@ then the next address serves.  Translation of IPv6 (NAT64, RT-38) is not emulate
 
 from emulator.datapath import fragments, queue, spawn, translations
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides
-from emulator.datapath.journal import finish, note, passed
+from emulator.datapath.journal import finish, note, passed, sighted
 from emulator.datapath.leave import SEND, TRANSIT, spend_hop
 from emulator.datapath.state import Count, Flight, Fragment, State
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
 from emulator.kernels import kernel
 from emulator.policy import conntrack
+from emulator.policy.joined_columns import AddressPair
 from emulator.policy.reasons import Decision, Reason, Stage
-from emulator.policy.tables import INGRESS, AddressPair, GatewayColumn, Tables, row_of
+from emulator.policy.tables import (
+    INGRESS,
+    GatewayColumn,
+    Tables,
+    row_of,
+)
 from emulator.wire.hashing import mix
 from emulator.wire.headers import ACK, ICMP, RST, SYN, TCP, UDP, Field, is_icmp_error
 
@@ -45,9 +51,11 @@ def nat_gateway(tables: Tables, state: State, p: int, nat: int, row: int, now: i
         if decision.verdict == WAITING:
             return
         if decision.verdict != ACCEPT:
+            sighted(state, p, now, nat, INGRESS, DROP, decision.reason, decision.rule, 0)
             finish(state, p, now, ACL_INGRESS, subnet_id, DROP, decision.reason, decision.rule)
             return
         passed(state, p, now, ACL_INGRESS, subnet_id, decision.rule, 0, 0)
+    sighted(state, p, now, nat, INGRESS, ACCEPT, 0, 0, 0)
     protocol = flights[p, Field.PROTOCOL]
     if flights[p, Field.FAMILY] != 4 or protocol not in (TCP, UDP, ICMP):
         finish(state, p, now, GATEWAY, nat, DROP, _PROTOCOL, 0)

@@ -12,18 +12,18 @@ is the ACL's (PL-3).
 from emulator.datapath import balancers, queue
 from emulator.datapath.addressing import is_dhcp, is_exempt_service, is_neighbour_discovery, is_unicast
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides, groups_decide
-from emulator.datapath.journal import finish, passed
+from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.leave import ARRIVE, DIVERTED, SEND, Hop, leave, next_hop, spend_hop
 from emulator.datapath.state import Count, Flight, State
 from emulator.kernels import kernel
 from emulator.policy import conntrack
+from emulator.policy.joined_columns import ListenerColumn
 from emulator.policy.reasons import Reason, Stage
 from emulator.policy.tables import (
     EGRESS,
     INGRESS,
     Eni,
     GatewayColumn,
-    ListenerColumn,
     PlaceKind,
     SubnetColumn,
     Tables,
@@ -76,6 +76,7 @@ def send(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
         return
     if decision.verdict != ACCEPT:
         flights[p, Flight.SENDER], flights[p, Flight.LOST] = hop.member, hop.lost
+        sighted(state, p, now, eni_id, EGRESS, DROP, decision.reason, decision.rule, hop.target)
         finish(state, p, now, GROUP_EGRESS, eni_id, DROP, decision.reason, decision.rule)
         return
     opened = state.counts[conntrack.Count.NEXT_ENTRY, 0] - before
@@ -120,6 +121,7 @@ def arrive(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
         if decision.verdict == WAITING:
             return
         if decision.verdict != ACCEPT:
+            sighted(state, p, now, eni_id, INGRESS, DROP, decision.reason, decision.rule, 0)
             finish(state, p, now, ACL_INGRESS, place, DROP, decision.reason, decision.rule)
             return
         passed(state, p, now, ACL_INGRESS, place, decision.rule, 0, 0)
@@ -132,6 +134,7 @@ def arrive(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
     decision = groups_decide(tables, state, p, eni_id, INGRESS, flights[p, Flight.SENDER], flights[p, Flight.LOST], now, ARRIVE)
     if decision.verdict == WAITING:
         return
+    sighted(state, p, now, eni_id, INGRESS, decision.verdict, decision.reason, decision.rule, 0)
     if decision.verdict != ACCEPT:
         finish(state, p, now, GROUP_INGRESS, eni_id, DROP, decision.reason, decision.rule)
         return

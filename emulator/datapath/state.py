@@ -170,11 +170,38 @@ class Translation(IntEnum):
     NODE = 13
 
 
+class Sighting(IntEnum):
+    """Columns of ``sightings``: one packet seen at one interface in one direction, for flow logs; no rows if nobody asks.
+
+    ACTION is a `Verdict` of groups and ACL together (FL-6); TARGET the next hop of what leaves.  The header is as it was there.
+    """
+
+    TIME_NS = 0
+    PACKET = 1
+    PLACE = 2
+    DIRECTION = 3
+    ACTION = 4
+    REASON = 5
+    FAMILY = 6
+    PROTOCOL = 7
+    SOURCE_HI = 8
+    SOURCE_LO = 9
+    DESTINATION_HI = 10
+    DESTINATION_LO = 11
+    SOURCE_PORT = 12
+    DESTINATION_PORT = 13
+    FLAGS = 14
+    LENGTH = 15
+    TARGET = 16
+    RULE = 17
+
+
 class Count(IntEnum):
     """Rows of ``counts`` (n, 1); the first two are the tracking table's own.
 
     NEXT is the event beside the heap (see `queue`); NEXT_FLIGHT is its row plus one, 0 if there is none.  FIRST is the
-    packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.
+    packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.  ARRIVED is the packet
+    (index + 1) that a live host has to look at, 0 if none.
     """
 
     LIVE = 0
@@ -190,12 +217,14 @@ class Count(IntEnum):
     WAITING = 10
     BORN = 11
     TRANSLATIONS = 12
-    NEXT_FLIGHT = 13
-    NEXT_KIND = 14
-    NEXT_PLACE = 15
-    FIRST = 16
-    SHARE = 17
-    SHARES = 18
+    SIGHTINGS = 13
+    ARRIVED = 14
+    NEXT_FLIGHT = 15
+    NEXT_KIND = 16
+    NEXT_PLACE = 17
+    FIRST = 18
+    SHARE = 19
+    SHARES = 20
 
 
 class LinkState(IntEnum):
@@ -264,7 +293,9 @@ class State(NamedTuple):
     born_outcomes: Matrix
     translations: Matrix
     translation_index: Matrix
+    sightings: Matrix
     counts: Matrix
+    hosts: Matrix  # (ids, 1): 1 where a live host is attached, so that `advance` comes back when a packet reaches it
 
 
 def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> State:
@@ -291,5 +322,7 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         born_outcomes=zeros(256, len(Outcome)),
         translations=zeros(16, len(Translation)),
         translation_index=zeros(64, 1),
+        sightings=zeros(0, len(Sighting)),
         counts=counts,
+        hosts=zeros(ids, 1),
     )

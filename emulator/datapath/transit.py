@@ -13,18 +13,16 @@ A zone that is not said counts as every zone.
 
 from emulator.datapath import queue
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides
-from emulator.datapath.journal import finish, passed
+from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.leave import ARRIVE, SEND, TRANSIT, cross
 from emulator.datapath.state import Flight, State
 from emulator.kernels import kernel
+from emulator.policy.joined_columns import AttachmentColumn, NetworkColumn, NodeColumn
 from emulator.policy.reasons import Reason, Stage
 from emulator.policy.routes import best_in
 from emulator.policy.tables import (
     INGRESS,
-    AttachmentColumn,
     GatewayColumn,
-    NetworkColumn,
-    NodeColumn,
     PlaceKind,
     RouteColumn,
     SubnetColumn,
@@ -98,9 +96,11 @@ def transit_gateway(tables: Tables, state: State, p: int, gateway: int, now: int
             if decision.verdict == WAITING:
                 return
             if decision.verdict != ACCEPT:
+                sighted(state, p, now, tables.nodes[node, NodeColumn.ID], INGRESS, DROP, decision.reason, decision.rule, 0)
                 finish(state, p, now, ACL_INGRESS, entered, DROP, decision.reason, decision.rule)
                 return
             passed(state, p, now, ACL_INGRESS, entered, decision.rule, 0, 0)
+        sighted(state, p, now, tables.nodes[node, NodeColumn.ID], INGRESS, ACCEPT, 0, 0, 0)
     _route(tables, state, p, gateway, attachment, zone, now)
 
 

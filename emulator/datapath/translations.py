@@ -129,7 +129,8 @@ def refresh(tables: Tables, state: State, row: int, p: int, way: int, now: int) 
         return
     protocol = table[row, Translation.PROTOCOL]
     flags = flights[p, Field.FLAGS] if protocol == TCP else 0
-    after = conntrack.next_state(protocol, table[row, Translation.STATE], 1 if way == FORWARD else 0, flags)
+    end, acknowledged = flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
+    after = conntrack.next_state(protocol, table[row, Translation.STATE], 1 if way == FORWARD else 0, flags, end, acknowledged)
     table[row, Translation.STATE] = after
     idle = BALANCER_UDP_NS if protocol == UDP and kind_of(tables, table[row, Translation.NODE]) == _BALANCER else IDLE_NS
     table[row, Translation.EXPIRES_NS] = now if after & conntrack.CLOSED else now + idle

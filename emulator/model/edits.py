@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from emulator.errors import ApiError
 from emulator.model.entities import NetworkInterface, RouteTable, VpcPeeringConnection
 from emulator.model.groups import Direction, GroupPeer, ListPeer, PrefixList, Rule, SecurityGroup
+from emulator.model.joined import TransitGateway, TransitGatewayAttachment
 from emulator.model.topology import Topology
 
 RULES_PER_GROUP = 60
@@ -28,17 +29,33 @@ class StaleRule:
 
 
 def is_stale(topology: Topology, group: SecurityGroup, rule: Rule) -> bool:
-    """Whether a rule names a group that is gone, or one of a VPC without an active peering to the rule's (SG-30, SG-32)."""
+    """Whether a rule names a group that is gone, or one of a VPC that no active peering of the Region joins to the rule's, nor
+    a transit gateway that keeps groups (SG-30 to SG-32)."""
     if not isinstance(rule.peer, GroupPeer):
         return False
     peer = topology.entities.get(rule.peer.group)
     if not isinstance(peer, SecurityGroup):
         return True
-    return peer.vpc != group.vpc and not _are_peered(topology, peer.vpc, group.vpc)
+    here, there = group.vpc, peer.vpc
+    return here != there and not _are_peered(topology, here, there) and not _share_a_hub(topology, here, there)
 
 
 def _are_peered(topology: Topology, one: str, other: str) -> bool:
-    return any({peering.requester, peering.accepter} == {one, other} for peering in topology.all(VpcPeeringConnection) if peering.is_active)
+    peerings = (peering for peering in topology.all(VpcPeeringConnection) if peering.is_active and not peering.inter_region)
+    return any({peering.requester, peering.accepter} == {one, other} for peering in peerings)
+
+
+def _share_a_hub(topology: Topology, one: str, other: str) -> bool:
+    """Whether a transit gateway with security group referencing joins two VPCs by attachments that have it too (SG-31)."""
+    hubs = [
+        {
+            joined.transit_gateway
+            for joined in topology.all(TransitGatewayAttachment)
+            if joined.vpc == vpc and joined.security_group_referencing
+        }
+        for vpc in (one, other)
+    ]
+    return any(topology.get(hub, TransitGateway).security_group_referencing for hub in hubs[0] & hubs[1])
 
 
 def stale_rules(topology: Topology, vpc: str) -> Iterator[StaleRule]:

@@ -247,6 +247,7 @@ class Link:
     loss_ppb : lost packets in a thousand million, by a hash of seed, packet id and link.
     jitter_ns : up to so much more delay, by a hash likewise; packets stay in order.
     faults : when it is worse.
+    reorder_ns : up to so much is added to a packet's latency, by a hash likewise; packets overtake one another.
     """
 
     between: tuple[str, str]
@@ -257,6 +258,7 @@ class Link:
     place: str = ""
     jitter_ns: int = 0
     faults: tuple[Fault, ...] = ()
+    reorder_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class Rule:
         if self.protocol in (TCP, UDP):
             return replace(self, ports=(0, 65535)) if self.ports == ANY_PORTS else self
         if self.protocol in (ICMP, ICMPV6):
-            return self if self.ports[0] != ALL else replace(self, ports=ANY_PORTS)
+            return self  # all types with one code is no rule, and must not become all of both (SG-20)
         return replace(self, ports=ANY_PORTS)
 
     def content(self) -> tuple[int, tuple[int, int], str]:

@@ -36,6 +36,7 @@ from emulator.model.entities import (
 )
 from emulator.model.groups import NetworkAcl, PrefixList, SecurityGroup
 from emulator.model.joined import InterfaceEndpoint, Joined, NetworkLoadBalancer
+from emulator.model.schedule import PlannedEdit
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -59,6 +60,8 @@ Entity = (
     | ExternalHost
     | Joined
 )
+End = Instance | NetworkInterface | ExternalHost | InterfaceEndpoint | NetworkLoadBalancer
+"""What a question can begin or end at."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Topology:
     expect : what the author says must hold.
     policy : settings for what AWS does not say.
     map : who is who in captures whose addresses are not the topology's: (address in the capture, name).
+    schedule : edits that it plans for a time of its run.
     """
 
     name: str
@@ -81,11 +85,12 @@ class Topology:
     expect: tuple[Expectation, ...] = ()
     policy: Policy = field(default_factory=Policy)
     map: tuple[tuple[Address, str], ...] = ()
+    schedule: tuple[PlannedEdit, ...] = ()
 
     @classmethod
     def of(
         cls,
-        *parts: Entity | Link | Expectation,
+        *parts: Entity | Link | Expectation | PlannedEdit,
         name: str = "topology",
         policy: Policy | None = None,
         map: tuple[tuple[Address, str], ...] = (),
@@ -110,7 +115,7 @@ class Topology:
         >>> [group.name for group in lab.all(SecurityGroup)]
         ['default']
         """
-        entities = [part for part in parts if not isinstance(part, Link | Expectation)]
+        entities = [part for part in parts if not isinstance(part, Link | Expectation | PlannedEdit)]
         resolved, links, problems = names.resolve(entities, [part for part in parts if isinstance(part, Link)])
         topology = cls(
             name,
@@ -119,6 +124,7 @@ class Topology:
             tuple(part for part in parts if isinstance(part, Expectation)),
             policy or Policy(),
             map,
+            tuple(part for part in parts if isinstance(part, PlannedEdit)),
         )
         from emulator.model.validate import problems_of
 
@@ -126,6 +132,25 @@ class Topology:
         if problems:
             raise TopologyError(*problems)
         return topology
+
+    @classmethod
+    def from_boto3(cls, session: Any = None, *, endpoint_url: str | None = None, regions: tuple[str, ...] = ()) -> "Topology":
+        """The topology of a live account or of a local emulator of one, by read-only calls (extra ``aws``).
+
+        Parameters
+        ----------
+        session : a ``boto3.Session``; None makes one of the environment's settings.
+        endpoint_url : of a local emulator; None is AWS.
+        regions : Regions to read into one topology; none is the session's own.
+
+        Raises
+        ------
+        UsageError : boto3 is not installed, or the account does not answer.
+        TopologyError : there is no VPC in it.
+        """
+        from emulator.importers.boto3 import topology_from_boto3
+
+        return topology_from_boto3(session, endpoint_url=endpoint_url, regions=regions)
 
     def replace(self, *entities: Entity, without: Iterable[str] = (), policy: Policy | None = None) -> "Topology":
         """A copy in which entities of the same id are exchanged, new ones added, and ids in ``without`` gone.
@@ -139,7 +164,9 @@ class Topology:
         gone = set(without)
         table = {key: entity for key, entity in self.entities.items() if key not in gone}
         table |= {entity.id or names.made_id(entity): entity for entity in entities}
-        return Topology.of(*table.values(), *self.links, *self.expect, name=self.name, policy=policy or self.policy, map=self.map)
+        made = Topology.of(*table.values(), *self.links, *self.expect, name=self.name, policy=policy or self.policy, map=self.map)
+        # The plan was checked against the topology that it begins with; one that is edited already need not allow it again.
+        return dataclasses.replace(made, schedule=self.schedule)
 
     def all(self, kind: type[E]) -> Iterator[E]:
         """Every entity of one kind, in the order of declaration."""
@@ -200,8 +227,10 @@ class Topology:
         known = [self.display(key) for key, entity in self.entities.items() if isinstance(entity, Instance | ExternalHost)]
         raise UsageError(f"{self.name}: nothing is called {text}{names.suggestion(text, known)}")
 
-    def end(self, text: str) -> Instance | NetworkInterface | ExternalHost | Address | None:
+    def end(self, text: str, receiving: bool = False) -> End | Address | None:
         """What a question's source or destination means: an entity, an address that nothing here has, None for ``internet``.
+
+        With ``receiving`` the address of a gateway or a balancer can be asked about too: it sends nothing of its own.
 
         Raises
         ------
@@ -216,7 +245,9 @@ class Topology:
         if stranger is not None and not self.owners.get(stranger):
             return stranger
         entity = self.find(text)
-        if not isinstance(entity, Instance | NetworkInterface | ExternalHost):
+        if not isinstance(entity, End):
+            if receiving and stranger is not None:
+                return stranger
             noun = names.NOUN[type(entity)]
             raise UsageError(f"{text} is a {noun}, which sends nothing; name an instance, an interface, a host outside or an address")
         return entity

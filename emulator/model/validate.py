@@ -30,6 +30,7 @@ from emulator.model.entities import (
 )
 from emulator.model.groups import Block, ListPeer, SecurityGroup
 from emulator.model.joined import GatewayEndpoint, InterfaceEndpoint, TransitGateway, TransitGatewayAttachment, VpnGateway
+from emulator.model.schedule import planned_problems
 from emulator.model.validate_joined import joined_problems
 from emulator.model.validate_rules import rule_problems
 
@@ -49,8 +50,8 @@ _CHOICES = {
 }
 
 
-def problems_of(topology: "Topology") -> list[str]:
-    """Every trouble of a topology whose references are resolved, each with the place of the thing it is about."""
+def troubles(topology: "Topology") -> Problems:
+    """Troubles of a topology whose references are resolved, as pairs of the thing they are about and what is wrong."""
     checks: tuple[Callable[[Topology], Problems], ...] = (
         _vpcs,
         _subnets,
@@ -62,12 +63,17 @@ def problems_of(topology: "Topology") -> list[str]:
         rule_problems,
         joined_problems,
     )
-    lines = []
     for check in checks:
-        for thing, text in check(topology):
-            place = getattr(thing, "place", "")
-            lines.append(f"{place}: {text}" if place else text)
-    return [*lines, *_policy(topology.policy), *_questions(topology)]
+        yield from check(topology)
+
+
+def problems_of(topology: "Topology") -> list[str]:
+    """Every trouble of a topology whose references are resolved, each with the place of the thing it is about."""
+    lines = []
+    for thing, text in troubles(topology):
+        place = getattr(thing, "place", "")
+        lines.append(f"{place}: {text}" if place else text)
+    return [*lines, *_policy(topology.policy), *_questions(topology), *([] if lines else planned_problems(topology))]
 
 
 def contains(outer: Block, inner: Block) -> bool:

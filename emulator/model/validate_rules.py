@@ -60,10 +60,13 @@ def _group(topology: "Topology", group: SecurityGroup) -> Iterator[tuple[object,
 
 
 def _may_be_named(topology: "Topology", one: str, other: str) -> bool:
-    """Whether a peering was ever made between two VPCs; a rule across one that is not active is stale, not wrong (SG-32)."""
+    """Whether two VPCs were ever peered or share a transit gateway; a rule across what is not active is stale, not wrong (SG-32)."""
     from emulator.model.entities import VpcPeeringConnection
+    from emulator.model.joined import TransitGatewayAttachment
 
-    return any({peering.requester, peering.accepter} == {one, other} for peering in topology.all(VpcPeeringConnection))
+    hubs = [{joined.transit_gateway for joined in topology.all(TransitGatewayAttachment) if joined.vpc == vpc} for vpc in (one, other)]
+    peered = any({peering.requester, peering.accepter} == {one, other} for peering in topology.all(VpcPeeringConnection))
+    return peered or bool(hubs[0] & hubs[1])
 
 
 def service_problems(rule: Rule | AclRule) -> Iterator[str]:

@@ -35,7 +35,7 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One thing done at one place: the check, its result in words, and the rule that decided."""
+    """One thing done at one place: the check, its result in words, the rule that decided; ``row`` is the journal's."""
 
     time_ns: int
     stage: Stage
@@ -44,6 +44,7 @@ class Step:
     verdict: Verdict
     text: str
     rule: NamedRule | None = None
+    row: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def passed(self) -> bool:
@@ -75,6 +76,7 @@ class Trace:
     steps : everything that was done, in order
     why : None if it was delivered
     tracked : whether a tracking entry stood for it at the last interface that judged it
+    identity : ids of the interface whose groups it carried at its end, and of the one whose groups it had lost (SG-26)
     made : what became of the packets that the network made because of it: ICMP errors, resets, pieces
     """
 
@@ -87,6 +89,7 @@ class Trace:
     rule: NamedRule | None = None
     at: str = field(default="")
     made: tuple["Trace", ...] = ()
+    identity: tuple[int, int] = field(default=(0, 0), repr=False, compare=False)
 
     @property
     def accepted(self) -> bool:
@@ -120,7 +123,7 @@ def steps_of(words: Words, rows: Iterable[Any], family: int, why: Why | None) ->
         named = words.rule(row[Column.RULE])
         at = words.place(row[Column.PLACE])
         text = _text(words, row, stage, verdict, family, named, why)
-        yield Step(int(row[Column.TIME_NS]), stage, at, CHECKS[stage], verdict, text, named)
+        yield Step(int(row[Column.TIME_NS]), stage, at, CHECKS[stage], verdict, text, named, tuple(row.tolist()))
 
 
 def _text(words: Words, row: Any, stage: Stage, verdict: Verdict, family: int, named: NamedRule | None, why: Why | None) -> str:

@@ -216,7 +216,7 @@ class Words:
             for rule in self.topology.get(group_id, SecurityGroup).rules(direction):
                 fields = Miss(int(miss(self.tables, row_by_id[rule.id], subject)))
                 named = self.rules[rule.id]
-                yield NearMiss(named, fields, self._miss_text(named, fields, subject) if fields else f"{named.name} allows it")
+                yield NearMiss(named, fields, self.miss_text(named, fields, subject) if fields else f"{named.name} allows it")
 
     def _rule_rows(self) -> dict[str, int]:
         return {self.ids.name(int(number)): row for row, number in enumerate(self.tables.rules[:, RuleColumn.ID])}
@@ -230,7 +230,7 @@ class Words:
         if named is None:
             return None
         fields = Miss(int(found.fields))
-        return NearMiss(named, fields, self._miss_text(named, fields, subject))
+        return NearMiss(named, fields, self.miss_text(named, fields, subject))
 
     def _group_text(self, eni_id: str, direction: Direction, header: Any, outcome: Any, reason: Reason, nearest: NearMiss | None) -> str:
         groups = [self.topology.entities[key].name for key in self.topology.get(eni_id, NetworkInterface).security_groups]
@@ -252,7 +252,7 @@ class Words:
         """The destination address of a packet when it ended."""
         return str(address(int(header[Field.FAMILY]), int(outcome[Outcome.DESTINATION_HI]), int(outcome[Outcome.DESTINATION_LO])))
 
-    def _miss_text(self, named: NamedRule, fields: Miss, subject: Subject) -> str:
+    def miss_text(self, named: NamedRule, fields: Miss, subject: Subject) -> str:
         parts = [self._part(field, named, subject) for field in Miss if field in fields]
         only = "only " if len(parts) == 1 else ""
         return f"{named.name} fails {only}on {' and '.join(parts)}"

@@ -22,15 +22,10 @@ from emulator.model.joined import (
     VpnGateway,
 )
 from emulator.model.services import TCP
+from emulator.policy.joined_columns import AddressPair, AttachmentColumn, ListenerColumn, NetworkColumn, NodeColumn, TargetColumn
 from emulator.policy.tables import (
-    AddressPair,
-    AttachmentColumn,
     GatewayColumn,
-    ListenerColumn,
-    NetworkColumn,
-    NodeColumn,
     PlaceKind,
-    TargetColumn,
 )
 from emulator.policy.work import Work, matrix
 from emulator.wire.addresses import halves

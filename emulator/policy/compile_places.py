@@ -4,7 +4,12 @@ import numpy as np
 
 from emulator.model.entities import ExternalHost, Instance, NatGateway, NetworkInterface, Subnet
 from emulator.model.joined import CustomerNetwork, InterfaceEndpoint, NetworkLoadBalancer
-from emulator.policy.tables import Cell, FaultColumn, LinkColumn, PlaceKind
+from emulator.policy.joined_columns import FaultColumn
+from emulator.policy.tables import (
+    Cell,
+    LinkColumn,
+    PlaceKind,
+)
 from emulator.policy.work import Work, matrix
 from emulator.wire.addresses import Halves, halves
 from emulator.wire.hashing import mix
@@ -65,7 +70,7 @@ def links(work: Work) -> tuple[Matrix, Matrix]:
     for link in work.topology.links:
         start = len(faults)
         faults += [[fault.start_ns, fault.end_ns, int(fault.down), fault.latency_ns, fault.loss_ppb] for fault in link.faults]
-        quality = [link.latency_ns, link.rate_bps, link.queue_bytes, link.loss_ppb, link.jitter_ns, start, len(faults)]
+        quality = [link.latency_ns, link.rate_bps, link.queue_bytes, link.loss_ppb, link.jitter_ns, start, len(faults), link.reorder_ns]
         rows += [[a, b, *quality] for a in _ends(work, link.between[0]) for b in _ends(work, link.between[1])]
     return np.array(rows, dtype=np.int64).reshape(len(rows), len(LinkColumn)), matrix(faults, len(FaultColumn))
 

@@ -16,8 +16,9 @@ of them started the flow, so one look-up serves both directions.
     udp:  request ─► reply ─► request ─► reply: STREAM (CT-23)
 
 An entry lives while idle time < timeout (CT-28); every accepted packet of the flow restarts it (CT-27); a dead one is
-removed when somebody looks at it or needs its room.  Nothing looks at sequence numbers or windows (CT-37), so "its FIN
-is acknowledged" means: a segment with ACK came from the other side after the FIN.
+removed when somebody looks at it or needs its room.  No packet is judged by sequence numbers or windows (CT-37).  "Its
+FIN is acknowledged" means: a segment with ACK came from the other side after the FIN, and where that segment is a FIN
+itself, which may have crossed the first on its way, its acknowledgement number reaches it.
 
 Source: EC2 User Guide, "Security group connection tracking"; facts CT-1 to CT-42.
 """
@@ -72,6 +73,8 @@ class TrackingKey(NamedTuple):
 
 # STATE bits.  Who started: end A or B.  TCP: FINs seen and acknowledged, closed, answered.  UDP: transactions.
 STARTED_BY_A, FIN_A, FIN_B, FIN_A_ACKED, FIN_B_ACKED, CLOSED, ANSWERED, ESTABLISHED, ASKED_AGAIN, STREAM = (1 << bit for bit in range(10))
+
+FIN_A_END, FIN_B_END, FIN_END = 16, 39, (1 << 23) - 1  # in STATE, the low 23 bits of the number behind each side's FIN
 
 QUERY_NONE, QUERY_REQUEST, QUERY_REPLY = 0, 1, 2
 ENI_SHIFT = 41  # in KEY, see `pack`
@@ -288,8 +291,19 @@ def timeout_ns(tables: Tables, eni_id: int, protocol: int, state: int) -> int:
 
 
 @kernel
-def next_state(protocol: int, state: int, from_a: int, flags: int) -> int:
-    """The state of an entry after one more packet of its flow."""
+def _covers(acknowledged: int, end: int) -> bool:
+    """Whether an acknowledgement number reaches the end of a FIN, as far as the bits kept of it tell (RFC 9293 §3.4)."""
+    return (acknowledged - end) & FIN_END < (FIN_END + 1) >> 1
+
+
+@kernel
+def next_state(protocol: int, state: int, from_a: int, flags: int, end: int, acknowledged: int) -> int:
+    """The state of an entry after one more packet of its flow.
+
+    Parameters
+    ----------
+    end, acknowledged : of TCP, SEG.SEQ + SEG.LEN and SEG.ACK
+    """
     from_starter = (state & STARTED_BY_A != 0) == (from_a == 1)
     if protocol == UDP:
         if not from_starter:
@@ -306,12 +320,15 @@ def next_state(protocol: int, state: int, from_a: int, flags: int) -> int:
     elif state & ANSWERED and flags & SYN == 0:
         state |= ESTABLISHED
     if flags & ACK:
-        if from_a == 1 and state & FIN_B:
+        # A FIN may cross the other side's FIN, so that its number must say; one without numbers is taken to answer it.
+        surely = flags & FIN == 0 or acknowledged == 0
+        if from_a == 1 and state & FIN_B and (surely or _covers(acknowledged, state >> FIN_B_END)):
             state |= FIN_B_ACKED
-        if from_a == 0 and state & FIN_A:
+        if from_a == 0 and state & FIN_A and (surely or _covers(acknowledged, state >> FIN_A_END)):
             state |= FIN_A_ACKED
     if flags & FIN:
-        state |= FIN_A if from_a == 1 else FIN_B
+        at = FIN_A_END if from_a == 1 else FIN_B_END
+        state = (state & ~(FIN_END << at)) | ((end & FIN_END) << at) | (FIN_A if from_a == 1 else FIN_B)
     if state & FIN_A_ACKED and state & FIN_B_ACKED:
         state |= CLOSED
     return state
@@ -323,7 +340,9 @@ def refresh(
 ) -> None:
     """Take one accepted packet into an entry: its state, its timer, and its end if the flow is closed."""
     protocol = flights[p, Field.PROTOCOL]
-    state = next_state(protocol, entries[slot, Entry.STATE], from_a, flights[p, Field.FLAGS])
+    state = next_state(
+        protocol, entries[slot, Entry.STATE], from_a, flights[p, Field.FLAGS], flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
+    )
     entries[slot, Entry.STATE] = state
     expires = now + timeout_ns(tables, eni_of(entries, slot), protocol, state)
     entries[slot, Entry.EXPIRES_NS] = expires

@@ -25,6 +25,9 @@ class Ids:
             self.names.append(name)
         return self._numbers[name]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._numbers
+
     def name(self, number: int) -> str:
         """The name of an integer; empty for 0."""
         return self.names[number]

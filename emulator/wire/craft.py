@@ -25,7 +25,7 @@ def checksum(data: bytes) -> int:
     """
     if len(data) & 1:
         data += b"\0"
-    total = sum(unpack_from(f">{len(data) // 2}H", data))
+    total: int = sum(unpack_from(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

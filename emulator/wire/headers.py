@@ -32,7 +32,11 @@ _MAPPED = 0xFFFF << 32
 
 
 class Field(IntEnum):
-    """Columns of a header row; addresses are halves, lengths and offsets are bytes."""
+    """Columns of a header row; addresses are halves, lengths and offsets are bytes.
+
+    IDENTIFIER and SEQUENCE are those of an ICMP query; of TCP, the number behind the segment's last byte (RFC 9293,
+    SEG.SEQ + SEG.LEN) and the number that it acknowledges (SEG.ACK).
+    """
 
     STATUS = 0
     FAMILY = 1
@@ -357,7 +361,11 @@ def _parse_transport(buffer: Bytes, at: int, limit: int, claimed: int, headers: 
         headers[row, Field.SOURCE_PORT] = be16(buffer, at)
         headers[row, Field.DESTINATION_PORT] = be16(buffer, at + 2)
         if protocol == TCP:
-            headers[row, Field.FLAGS] = byte(buffer, at + 13)
+            flags = byte(buffer, at + 13)
+            data = claimed - at - (byte(buffer, at + 12) >> 4) * 4 + (flags & FIN) + (flags >> 1 & 1)
+            headers[row, Field.FLAGS] = flags
+            headers[row, Field.IDENTIFIER] = (be32(buffer, at + 4) + data) & 0xFFFFFFFF
+            headers[row, Field.SEQUENCE] = be32(buffer, at + 8)
     elif protocol in (ICMP, ICMPV6):
         headers[row, Field.TYPE] = byte(buffer, at)
         headers[row, Field.CODE] = byte(buffer, at + 1)

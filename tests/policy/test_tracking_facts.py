@@ -529,6 +529,14 @@ def test_ct40_what_has_an_entry_goes_on_and_what_times_out_makes_room():
     talk.at(51).send(udp(WEB, DB, "2>53")).accepted()
 
 
+def test_ct40_room_is_looked_for_when_the_shortest_timer_has_run_out():
+    """A full table is searched again when any of its entries may have ended, also one that came after the last search (CT-40)."""
+    talk = _limited(2).send(tcp(WEB, DB, "1>22")).accepted().send(udp(WEB, DB, "1>53")).accepted()
+    talk.send(udp(WEB, DB, "2>53")).dropped("E3(web)", "EMU_CT_EXHAUSTED")
+    talk.at(31).send(udp(WEB, DB, "2>53")).accepted()  # what is left of the last search ends in five days
+    talk.at(62).send(udp(WEB, DB, "3>53")).accepted()
+
+
 def test_ct40_an_instances_own_allowance_wins_over_the_policys():
     """max_tracked of an instance in place of ct.max_entries (CT-40)."""
     topology = base(group("new"), web="new", web2="new", policy={"max_entries": 1}).changed("i-web2", max_tracked=2)

@@ -104,7 +104,7 @@ class Model:
             del self.table[self.key(d)]
 
 
-BLOCKS, SPANS = st.sampled_from([EVERYONE, EVERYONE, SOME]), st.sampled_from([(0, 65535), (80, 80), (53, 40000)])
+BLOCKS, SPANS = st.sampled_from([EVERYONE, EVERYONE, SOME]), st.sampled_from([(0, 65535), (0, 1023), (80, 80), (53, 40000)])
 MODEL_RULE = st.one_of(
     st.tuples(st.booleans(), st.sampled_from([6, 17]), SPANS, BLOCKS),
     st.tuples(st.booleans(), st.sampled_from([-1, -1, 1, 47]), st.just((-1, -1)), BLOCKS),

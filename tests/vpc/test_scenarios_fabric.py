@@ -11,7 +11,9 @@ from tests.base import ANYONE, ANYONE_V6, APP1, APP1_V6, APP2, B1, DB, EXT, EXT_
 from tests.dialogue import NO_RULES, Dialogue, icmp, tcp, udp
 
 SHUT = NetworkAcl("shut", "vpc-a")
-APP_A_SHUT = Subnet("app-a", "vpc-a", (ip_network("10.0.1.0/24"), ip_network("2001:db8:a:1::/64")), route_table="rtb-priv", network_acl="shut")
+APP_A_SHUT = Subnet(
+    "app-a", "vpc-a", (ip_network("10.0.1.0/24"), ip_network("2001:db8:a:1::/64")), route_table="rtb-priv", network_acl="shut"
+)
 
 
 @pytest.mark.parametrize(

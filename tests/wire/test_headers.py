@@ -19,6 +19,7 @@ from emulator.kernels import compiled
 from emulator.wire import headers
 from emulator.wire.addresses import address
 from emulator.wire.headers import FIELDS, Field, FiveTuple, Status, five_tuple, parse_frame, parse_many
+from emulator.wire.packet import Packet
 
 # fmt: off
 CAPTURES = [
@@ -142,7 +143,7 @@ def scapy_sees_transport(layer, protocol):
     seen = {"STATUS": Status.PARSED}
     if isinstance(layer, inet.TCP | inet.UDP | SCTP):
         seen |= {"SOURCE_PORT": layer.sport, "DESTINATION_PORT": layer.dport}
-        return seen | ({"FLAGS": int(layer.flags) & 0xFF} if isinstance(layer, inet.TCP) else {})
+        return seen | ({"FLAGS": int(layer.flags) & 0xFF, "SEQUENCE": layer.ack} if isinstance(layer, inet.TCP) else {})
     if isinstance(layer, inet.ICMP) or (protocol == headers.ICMPV6 and "type" in layer.fields):
         for name, field in (("type", "TYPE"), ("code", "CODE"), ("id", "IDENTIFIER"), ("seq", "SEQUENCE")):
             if layer.fields.get(name) is not None:
@@ -474,6 +475,19 @@ def test_five_tuple_of_a_reply():
     assert key == FiveTuple(17, IPv4Address("10.0.0.1"), 1, IPv4Address("10.0.0.2"), 2)
     assert key.reply() == FiveTuple(17, IPv4Address("10.0.0.2"), 2, IPv4Address("10.0.0.1"), 1)
     assert key.reply().reply() == key
+
+
+@pytest.mark.parametrize(
+    ("flags", "payload", "end"),
+    [("S", b"", 1), ("SA", b"hello", 6), ("A", b"", 0), ("PA", b"hello", 5), ("FA", b"", 1), ("FPA", b"hello", 6), ("R", b"", 0)],
+)
+@pytest.mark.parametrize("first", [0, 1000, 2**32 - 3], ids=["zero", "some", "near the end"])
+def test_the_number_behind_a_segment(flags, payload, end, first):
+    """SYN, FIN and each byte of data count one, modulo 2^32; options do not count (RFC 9293 §3.4)."""
+    segment = inet.TCP(sport=1, dport=2, flags=flags, seq=first, ack=7, options=[("MSS", 1460)]) / payload
+    for network in (inet.IP(src="10.0.0.1", dst="10.0.0.2"), inet6.IPv6(src="2001:db8::1", dst="2001:db8::2")):
+        header = Packet.parse(bytes(network / segment)).header
+        assert (header[Field.IDENTIFIER], header[Field.SEQUENCE]) == ((first + end) % 2**32, 7)
 
 
 def test_flags_are_bits_of_the_header():

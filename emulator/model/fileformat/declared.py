@@ -20,10 +20,12 @@ from emulator.model.entities import (
 )
 from emulator.model.fileformat.attachments import Attachments
 from emulator.model.fileformat.fileforms import FileForm, VpcForm
+from emulator.model.fileformat.joineddeclared import joined_beside, joined_of_vpc
 from emulator.model.fileformat.nodes import Document, Path, Trouble
 from emulator.model.fileformat.policyform import settings
 from emulator.model.fileformat.rulebook import Rulebook
 from emulator.model.names import suggestion
+from emulator.model.schedule import PlannedEdit
 
 
 class Declared:
@@ -92,6 +94,7 @@ class Declared:
         yield from self._rules.lists(name, form)
         yield from self._rules.groups(name, form)
         yield from self._attachments.entities(name)
+        yield from joined_of_vpc(self._document, self._attachments, name, form)
 
     def _tables(self, vpc: str, form: VpcForm) -> Iterator[RouteTable]:
         main = form.main_route_table
@@ -117,6 +120,7 @@ class Declared:
         for name, form in self._form.vpc_peering_connections.items():
             at = place("vpc_peering_connections", name)
             yield VpcPeeringConnection(name, form.requester, form.accepter, form.status, form.id, at, form.inter_region)
+        yield from joined_beside(self._document, self._attachments, self._form)
         for name, host in self._form.internet.items():
             ips = (*(() if host.ip is None else (host.ip,)), *host.ips)
             listen = None if host.listen is None else tuple(host.listen)
@@ -127,7 +131,11 @@ class Declared:
                 Fault(fault.start, fault.end, fault.down, fault.latency, fault.loss, place("links", number, "faults", index))
                 for index, fault in enumerate(link.faults)
             )
-            yield Link((one, other), link.latency, link.rate, link.queue, link.loss, place("links", number), link.jitter, faults)
+            yield Link(
+                (one, other), link.latency, link.rate, link.queue, link.loss, place("links", number), link.jitter, faults, link.reorder
+            )
+        for number, edit in enumerate(self._form.schedule):
+            yield PlannedEdit(edit.at, edit.action, self._attachments.spelt(edit.on), tuple(edit.arguments), place("schedule", number))
         for number, line in enumerate(self._form.expect):
             service = line.service or line.traffic()
             yield Expectation(line.source, line.destination, service, line.reachable, line.because, place("expect", number))

@@ -24,30 +24,32 @@ from emulator.model.entities import (
 )
 from emulator.model.fileformat.dumprules import WORDS, group_fields, network_acl_fields, prefix_list_fields, traffic
 from emulator.model.fileformat.fields import LONGEST
+from emulator.model.fileformat.joineddump import (
+    balancer_fields,
+    endpoint_fields,
+    network_fields,
+    target_group_fields,
+    transit_fields,
+    vpn_gateway_fields,
+)
 from emulator.model.fileformat.policyform import settings
 from emulator.model.fileformat.references import References
 from emulator.model.fileformat.yamltext import OneLine, text_of
 from emulator.model.groups import ListPeer, NetworkAcl, PrefixList, SecurityGroup
-from emulator.model.joined import VpnGateway
+from emulator.model.joined import (
+    CustomerNetwork,
+    GatewayEndpoint,
+    InterfaceEndpoint,
+    NetworkLoadBalancer,
+    TargetGroup,
+    TransitGateway,
+    VpnGateway,
+)
 from emulator.model.names import NOUN
+from emulator.model.schedule import PlannedEdit
 from emulator.model.services import Service
 from emulator.model.topology import Topology
 
-_SAID = {
-    Vpc,
-    Subnet,
-    RouteTable,
-    InternetGateway,
-    EgressOnlyInternetGateway,
-    NatGateway,
-    NetworkAcl,
-    PrefixList,
-    SecurityGroup,
-    Instance,
-    NetworkInterface,
-    VpcPeeringConnection,
-    ExternalHost,
-}
 FIRST_LINE = "# yaml-language-server: $schema=topology.schema.json"
 _TIMES = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _RATES = {"Gbps": 10**9, "Mbps": 10**6, "kbps": 10**3, "bps": 1}
@@ -79,10 +81,6 @@ class _Saver:
     """A topology as plain values."""
 
     def __init__(self, topology: Topology) -> None:
-        for entity in topology.entities.values():
-            if type(entity) not in _SAID:
-                way_out = "keep it in Python, or take it out to save the rest"
-                raise TopologyError(f"{NOUN[type(entity)]} {entity.name}: topology files have no words for it; {way_out}")
         self.topology = topology
         self.references = References(topology)
         self.inside: dict[tuple[type, str], list[Any]] = {}
@@ -99,8 +97,11 @@ class _Saver:
             "topology": topology.name,
             "vpcs": _named(topology.all(Vpc), self.vpc),
             "vpc_peering_connections": _named(topology.all(VpcPeeringConnection), self.peering),
+            "transit_gateways": _named(topology.all(TransitGateway), lambda one: transit_fields(topology, one, self.references)),
+            "customer_networks": _named(topology.all(CustomerNetwork), lambda one: network_fields(one, self.references)),
             "internet": _named(topology.all(ExternalHost), self.outside),
             "links": [self.link(link) for link in topology.links],
+            "schedule": [_planned(edit) for edit in topology.schedule],
             "expect": [_expected(line) for line in topology.expect],
             "policy": _policy(topology.policy),
             "map": {str(address): name for address, name in topology.map},
@@ -131,6 +132,11 @@ class _Saver:
             "prefix_lists": inside(PrefixList, lambda entries: prefix_list_fields(entries, self.references)),
             "security_groups": inside(SecurityGroup, lambda group: group_fields(group, self.references, ipv6)),
             "nat_gateways": inside(NatGateway, self.nat_gateway),
+            "vpn_gateway": self.vpn_gateway(vpc),
+            "vpc_endpoints": inside(GatewayEndpoint, lambda one: endpoint_fields(one, self.references))
+            | inside(InterfaceEndpoint, lambda one: endpoint_fields(one, self.references)),
+            "target_groups": inside(TargetGroup, lambda one: target_group_fields(one, self.references)),
+            "network_load_balancers": inside(NetworkLoadBalancer, lambda one: balancer_fields(one, self.references)),
             "instances": inside(Instance, self.instance),
         }
         for name in ("network_acls", "security_groups"):
@@ -151,6 +157,13 @@ class _Saver:
         edge = self.references.name(getattr(found[0], "route_table", ""), (RouteTable,), vpc.id)
         said = _given({"name": found[0].name, "id": self.references.own_id(found[0]), "route_table": edge})
         return OneLine(said) if len(said) > 1 else found[0].name
+
+    def vpn_gateway(self, vpc: Vpc) -> Any:
+        """The VPN gateway of a VPC."""
+        found = self.inside.get((VpnGateway, vpc.id), [])
+        if len(found) > 1:
+            raise TopologyError(f"{vpc.name}: {found[0].name} and {found[1].name}: a VPC has one VPN gateway; keep one of them")
+        return vpn_gateway_fields(found[0], self.references) if found else None
 
     def subnet(self, subnet: Subnet) -> OneLine:
         """A subnet."""
@@ -254,6 +267,7 @@ class _Saver:
             "queue": _quantity(link.queue_bytes, _SIZES),
             "loss": _chance(link.loss_ppb),
             "jitter": _quantity(link.jitter_ns, _TIMES),
+            "reorder": _quantity(link.reorder_ns, _TIMES),
             "faults": [_fault(fault) for fault in link.faults],
         }
         return OneLine(_given(said))
@@ -318,6 +332,11 @@ def _policy(policy: Policy) -> dict[str, Any]:
     usual = Policy()
     said = {spelling: getattr(policy, name) for spelling, name in settings().items() if getattr(policy, name) != getattr(usual, name)}
     return {spelling: value for spelling, value in said.items() if value is not None}
+
+
+def _planned(edit: PlannedEdit) -> OneLine:
+    said = {"at": _quantity(edit.at_ns, _TIMES) or "0s", "action": edit.action, "on": edit.on, "arguments": list(edit.arguments)}
+    return OneLine(_given(said))
 
 
 def _expected(line: Expectation) -> OneLine:

@@ -29,6 +29,14 @@ from emulator.model.fileformat.fields import (
     UdpStreamTimeout,
     UdpTimeout,
 )
+from emulator.model.fileformat.joinedforms import (
+    BalancerForm,
+    CustomerNetworkForm,
+    EndpointForm,
+    TargetGroupForm,
+    TransitGatewayForm,
+    VpnGatewayText,
+)
 from emulator.model.fileformat.policyform import PolicyForm, spelling
 from emulator.model.fileformat.ruleforms import MADE_ID, Form, NetworkAclForm, PrefixListForm, SecurityGroupForm, TrafficForm
 
@@ -220,6 +228,10 @@ class VpcForm(Form):
     prefix_lists: dict[Name, BlockList] = Field(default_factory=dict, description="Prefix lists by name.")
     security_groups: dict[Name, SecurityGroupForm] = Field(default_factory=dict, description="Security groups by name.")
     nat_gateways: dict[Name, NatGatewayForm] = Field(default_factory=dict, description="NAT gateways by name.")
+    vpn_gateway: VpnGatewayText | None = Field(None, description="Its virtual private gateway: a name.")
+    vpc_endpoints: dict[Name, EndpointForm] = Field(default_factory=dict, description="VPC endpoints by name.")
+    target_groups: dict[Name, TargetGroupForm] = Field(default_factory=dict, description="Target groups by name.")
+    network_load_balancers: dict[Name, BalancerForm] = Field(default_factory=dict, description="Network load balancers by name.")
     instances: dict[Name, InstanceForm] = Field(default_factory=dict, description="Instances by name.")
     id: Name = Field("", description=MADE_ID)
 
@@ -276,6 +288,7 @@ class LinkForm(Form):
     queue: Size = Field(0, description="What may wait for the rate, with its unit; left out: no limit.")
     loss: Chance = Field(0, description="Share of packets lost, in per cent.")
     jitter: Latency = Field(0, description="Up to so much more delay; packets stay in order.")
+    reorder: Latency = Field(0, description="Up to so much more delay by which packets overtake one another.")
     faults: list[FaultForm] = Field(default_factory=list, description="When it is worse.")
 
 
@@ -297,14 +310,39 @@ class ExpectationForm(TrafficForm):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEditForm(Form):
+    """An edit at a time of the run."""
+
+    at: Latency = Field(description="Since the run began, with its unit.")
+    action: Literal[
+        "authorize_ingress",
+        "revoke_ingress",
+        "authorize_egress",
+        "revoke_egress",
+        "set_groups",
+        "create_route",
+        "delete_route",
+        "create_acl_entry",
+        "delete_acl_entry",
+        "associate_address",
+        "disassociate_address",
+    ] = Field(description="What is done.")
+    on: Name = Field(description="The group, interface, route table or network ACL that is edited.")
+    arguments: list[Name] = Field(default_factory=list, description="In their order: service and peer, groups, destination and target…")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileForm(Form):
     """A topology file of vpcemu: VPCs, hosts outside, links, and what must hold."""
 
     topology: str = Field("", description="The name of the whole.")
     vpcs: dict[Name, VpcForm] = Field(default_factory=dict, description="VPCs by name.")
     vpc_peering_connections: dict[Name, PeeringForm] = Field(default_factory=dict, description="Peering connections by name.")
+    transit_gateways: dict[Name, TransitGatewayForm] = Field(default_factory=dict, description="Transit gateways by name.")
+    customer_networks: dict[Name, CustomerNetworkForm] = Field(default_factory=dict, description="Networks behind a VPN or Direct Connect.")
     internet: dict[Name, ExternalHostForm] = Field(default_factory=dict, description="Hosts outside by name.")
     links: list[LinkForm] = Field(default_factory=list, description="Delay, rate, queue and loss, where they differ from none.")
+    schedule: list[PlannedEditForm] = Field(default_factory=list, description="Edits at a time of the run.")
     expect: list[ExpectationForm] = Field(default_factory=list, description="What `vpcemu check` tests.")
     policy: PolicyForm | None = Field(None, description="Settings for what AWS does not say.")
     map: dict[AddressText, Name] = Field(default_factory=dict, description="Who has an address of a capture: address to name.")

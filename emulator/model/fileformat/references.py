@@ -66,6 +66,10 @@ class References:
         """``web-1:eth0``."""
         return f"{self._entities[eni.instance].name}:{eni.name}"
 
+    def is_interface(self, key: str) -> bool:
+        """Whether an id is that of an interface."""
+        return isinstance(self._entities.get(key), NetworkInterface)
+
     def name(self, key: str, kinds: tuple[type, ...], home: str) -> str:
         """The name of an entity as seen from a VPC, ``vpc/name`` from another one, its id where no name is sure."""
         entity = self._entities.get(key)

@@ -18,7 +18,6 @@ from emulator.model.fileformat import nodes
 from emulator.model.fileformat.yamltext import text_of
 from emulator.model.files import dump, load, loads
 from emulator.model.groups import AclRule, NetworkAcl, SecurityGroup
-from emulator.model.joined import TransitGateway
 from emulator.model.services import ANY_PORTS, Service
 from emulator.model.topology import Topology
 from tests.model.drawn import topologies
@@ -160,12 +159,6 @@ def test_what_a_file_cannot_say_is_refused(parts, said):
 def test_any_topology_comes_back(topology):
     """Whatever is declared, the saved file reads as the same topology, but for places."""
     comes_back(topology)
-
-
-def test_what_files_have_no_words_for_is_refused():
-    """Saving never leaves an entity out silently."""
-    with pytest.raises(TopologyError, match="transit gateway hub: topology files have no words for it"):
-        dump(Topology.of(Vpc("v", (ip_network("10.0.0.0/16"),)), TransitGateway("hub")))
 
 
 def test_ports_of_every_rule_come_back():

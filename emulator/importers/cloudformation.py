@@ -1,0 +1,168 @@
+"""CloudFormation templates → a topology: each resource drafted as EC2 would describe it, then read like that.
+
+The template's YAML, its short tags and its line numbers are cfn-lint's business (extra ``cloudformation``); what its
+functions come to is worked out in `intrinsics`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emulator.errors import TopologyError
+from emulator.importers.aws import topology_from_snapshot
+from emulator.importers.draft import Draft
+from emulator.importers.intrinsics import Evaluator, Unknown, holes, line_of, without_holes
+from emulator.importers.records import Record
+from emulator.importers.report import Report
+from emulator.importers.template_resources import DRAFTED, draft_template
+from emulator.model.topology import Topology
+
+MOST_BYTES = 4_000_000  # CloudFormation itself takes a million
+_QUIET = """
+Tags ImageId KeyName UserData IamInstanceProfile InstanceType BlockDeviceMappings Monitoring Tenancy LaunchTemplate
+InstanceTenancy GroupDescription Description EbsOptimized CreditSpecification Volumes Domain Metadata
+"""
+QUIET = frozenset(_QUIET.split())
+# Types, or their beginnings, that bear on traffic and that a topology has no place for.
+BEYOND = {
+    "AWS::EC2::VPNGateway": "traffic with the networks behind it is not shown",
+    "AWS::EC2::VPNConnection": "the network on its far side is not shown",
+    "AWS::EC2::TransitGateway": "traffic by way of the transit gateway is not shown",
+    "AWS::EC2::VPCEndpoint": "traffic with the service by way of it is not shown",
+    "AWS::EC2::SpotFleet": "the machines that it starts are not shown",
+    "AWS::EC2::EC2Fleet": "the machines that it starts are not shown",
+    "AWS::EC2::CarrierGateway": "traffic with the carrier is not shown",
+    "AWS::EC2::LocalGateway": "traffic with the site of the Outpost is not shown",
+    "AWS::EC2::VPCBlockPublicAccess": "Block Public Access is not taken over (RT-28)",
+    "AWS::EC2::VPCGatewayAttachment": "",
+    "AWS::ElasticLoadBalancing": "what it forwards to its targets is not shown",
+    "AWS::AutoScaling::AutoScalingGroup": "the machines that it starts are not shown",
+    "AWS::RDS::DB": "its interfaces are made by RDS and are not shown",
+    "AWS::ElastiCache": "its interfaces are made by ElastiCache and are not shown",
+    "AWS::Redshift::Cluster": "its interfaces are made by Redshift and are not shown",
+    "AWS::EFS::MountTarget": "its interface is not shown",
+    "AWS::ECS::Service": "the tasks that it starts are not shown",
+    "AWS::EKS": "the machines and interfaces that it makes are not shown",
+    "AWS::Lambda::Function": "its interfaces, if it has a VpcConfig, are not shown",
+    "AWS::NetworkFirewall": "what it drops is let through here",
+    "AWS::CloudFormation::Stack": "the resources of the nested stack are not shown",
+    "AWS::CloudFormation::CustomResource": "what it makes is not shown",
+    "AWS::CloudFormation::Macro": "what it changes is not shown",
+    "Custom::": "what it makes is not shown",
+}
+NOT_TRAFFIC = (
+    "AWS::ElasticLoadBalancingV2::TargetGroup",
+    "AWS::ElasticLoadBalancingV2::Listener",
+    "AWS::RDS::DBSubnetGroup",
+    "AWS::RDS::DBParameter",
+)
+
+
+def topology_from_template(path: Path, text: str, parameters: Mapping[str, str], report: Report) -> Topology:
+    """The topology that a template will make.
+
+    Parameters
+    ----------
+    parameters : values of its parameters, by name; ``AWS::Region`` and its like too.
+
+    Raises
+    ------
+    UsageError : cfn-lint is not installed.
+    TopologyError : not a template, a reference to nothing, a field of a wrong type, or no VPC in it.
+    """
+    document = _decoded(path, text)
+    if not isinstance(document.get("Resources"), dict):
+        raise TopologyError(f"{path.name}: a template needs Resources; name one that has them")
+    evaluator = Evaluator(document, {"AWS::StackName": path.stem} | dict(parameters), path.name)
+    draft = Draft(path, report)
+    resources = list(_resources(evaluator, path, report))
+    draft_template(resources, draft)
+    for resource in resources:
+        _say_beyond(resource, report)
+    if "Transform" in document and document["Transform"] not in ("AWS::LanguageExtensions", ["AWS::LanguageExtensions"]):
+        report.not_modelled("Transform", str(document["Transform"])[:80], "what it adds to the template is not shown", path.name)
+    if not draft.all("Vpcs"):
+        raise TopologyError(f"{path}: no AWS::EC2::VPC in it, and nothing that stands in the default one; give the template of a network")
+    return topology_from_snapshot(draft.finish(), report)
+
+
+def _decoded(path: Path, text: str) -> dict[str, Any]:
+    from emulator.errors import UsageError
+
+    if len(text) > MOST_BYTES:
+        raise TopologyError(f"{path}: {len(text):,} characters are more than a template has; split it")
+    try:
+        import cfnlint.decode as decode
+    except ImportError:
+        raise UsageError("templates are read with cfn-lint; install it: pip install 'vpcemu[cloudformation]'") from None
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            document, matches = decode.decode_str(text)
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as trouble:
+        raise TopologyError(f"{path.name}: cannot be read as a template ({str(trouble)[:120]}); write it again") from None
+    if matches:
+        first = matches[0]
+        raise TopologyError(f"{path.name}:{first.linenumber}: {' '.join(first.message.split())}; write the template again")
+    if not isinstance(document, dict):
+        raise TopologyError(f"{path.name}: not a template; name one with Resources")
+    return document
+
+
+def _resources(evaluator: Evaluator, path: Path, report: Report) -> Iterator[Record]:
+    """The resources that are made, with their properties worked out; what is unknown of them is said."""
+    for name, line, node, names in _expanded(evaluator, evaluator.resources, {}, 0):
+        if not isinstance(node, dict) or not isinstance(node.get("Type"), str):
+            raise evaluator.fail(node, f"resource {name[:80]} needs a Type")
+        kind, place = node["Type"], f"{path.name}:{line}" if line else path.name
+        if "Condition" in node:
+            decided = evaluator.condition(str(node["Condition"]), node)
+            if isinstance(decided, Unknown):
+                report.unknown(kind, name, f"whether it is made: {decided.reason}; taken as made", place)
+            elif not decided:
+                continue
+        properties: dict[str, Any] = {}
+        if kind in DRAFTED or kind.startswith(tuple(BEYOND)):
+            given = node.get("Properties") or {}
+            if not isinstance(given, dict):
+                raise evaluator.fail(node, f"resource {name[:80]}: Properties should be a mapping")
+            found = {str(key): evaluator.value(item, 0, names) for key, item in given.items() if key not in QUIET or key == "InstanceType"}
+            if kind in DRAFTED:
+                for where, unknown in holes(found):
+                    if where != "InstanceType":
+                        report.unknown(kind, name, f"{where}: {unknown.reason}", place)
+            properties = {key: without_holes(item) for key, item in found.items()}
+        yield Record(properties, kind, name, place)
+
+
+def _expanded(
+    evaluator: Evaluator, nodes: Mapping[Any, Any], names: Mapping[str, Any], depth: int
+) -> Iterator[tuple[str, int, Any, Mapping[str, Any]]]:
+    """Resources by name and line, loops unrolled (``Fn::ForEach`` of AWS::LanguageExtensions)."""
+    for key, node in nodes.items():
+        if not str(key).startswith("Fn::ForEach"):
+            yield _filled(str(key), names), line_of(key) or line_of(node), node, names
+            continue
+        if not isinstance(node, list) or len(node) != 3 or not isinstance(node[2], dict) or depth > 4:
+            raise evaluator.fail(node, f"{key} takes an identifier, a list and a mapping of resources")
+        items = evaluator.value(node[1], 0, names)
+        if not isinstance(items, list):
+            raise evaluator.fail(node, f"{key}: its list is not known; give its parameters with --parameter")
+        for item in items:
+            yield from _expanded(evaluator, node[2], {**names, str(node[0]): str(item)}, depth + 1)
+
+
+def _filled(text: str, names: Mapping[str, Any]) -> str:
+    for name, value in names.items():
+        text = text.replace(f"${{{name}}}", str(value)).replace(f"&{{{name}}}", "".join(sign for sign in str(value) if sign.isalnum()))
+    return text
+
+
+def _say_beyond(resource: Record, report: Report) -> None:
+    if resource.kind in DRAFTED or resource.kind.startswith(NOT_TRAFFIC):
+        return
+    prefix = max((key for key in BEYOND if resource.kind.startswith(key)), key=len, default="")
+    if prefix and BEYOND[prefix]:
+        report.not_modelled(resource.kind, resource.id, BEYOND[prefix], resource.place)

@@ -1,0 +1,128 @@
+"""The conformance table: each fact of the semantics, its status, the tests that hold it, the knob where AWS is silent.
+
+``python -m tests.conformance`` writes tests/conformance.md; a test holds the file current.  A test holds a fact if it
+names the fact's number: in its own name (`test_ct26_…`), its docstring, or the id of one of its cases.
+"""
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+TESTS = Path(__file__).parent
+TABLE = TESTS / "conformance.md"
+FAMILIES = {
+    "PL": "The pipeline",
+    "SG": "Security groups",
+    "CT": "Connection tracking",
+    "FB": "The fabric",
+    "NA": "Network ACLs",
+    "RT": "Routes and gateways",
+    "FL": "Flow logs",
+}
+STATUS = {"D": "documented", "D*": "documented, editions differ", "I": "inferred", "O": "observed", "U": "unknown"}
+_FACT = re.compile(r"\b(PL|SG|CT|FB|NA|RT|FL)-(\d+)(?: to (?:\1-)?(\d+))?")
+_SCENARIO = re.compile(r"_s(\d+)(?=_)")
+WHY_NOT = {
+    "PL-1": "held by every scenario's order of stages; see S-2 and S-37",
+    "PL-3": "a packet that both would drop is the ACL's by construction",
+    "PL-5": "no filter makes a packet: only NAT gateways and routers do, in `datapath/spawn.py`",
+    "PL-6": "there is no verdict cache: every packet is judged",
+    "CT-42": "held by the whole of tests/policy against a model of its own, see tests/policy/test_tracking_model.py",
+    "SG-23": "ModifySecurityGroupRules is not offered; rules are revoked and authorized",
+    "SG-44": "accounts are not modelled",
+    "SG-45": "API shapes are the importers'",
+    "SG-46": "API shapes are the importers'",
+    "SG-47": "API shapes are the importers'",
+    "SG-48": "API shapes are the importers'",
+    "SG-49": "API shapes are the importers'",
+    "SG-50": "a warning about one example; nothing to emulate",
+    "SG-60": "groups associated with several VPCs are not modelled",
+    "SG-61": "groups associated with several VPCs are not modelled",
+    "SG-62": "groups associated with several VPCs are not modelled",
+    "SG-63": "groups associated with several VPCs are not modelled",
+    "SG-64": "accounts are not modelled",
+    "FB-10": "rates of the fabric's services are not limited",
+    "FB-12": "hop limits of metadata answers matter to forwarders inside a guest only",
+    "FB-13": "guests do not expose their metadata service",
+    "FB-17": "the router's IPv6 address is fe80:ec2::1 in the errors it sends; see S-30",
+    "FB-21": "ARP and neighbour discovery are the fabric's and meet no filter; their answers are not made",
+    "FB-23": "what stays in a guest is not seen",
+    "FB-25": "the check is a stage apart from groups and ACLs; see S-7 and S-27",
+    "FB-29": "the MSS of segments through a transit gateway is not clamped",
+    "FB-31": "the rate of fragments is not limited",
+    "FB-33": "each piece is one sighting, so rows count pieces",
+    "NA-17": "Classic Load Balancers are not modelled",
+    "RT-9": "API shapes are the importers'",
+    "RT-40": "regional NAT gateways are not modelled",
+    "FL-23": "attachments have no address of their own, so their rows show the packet's",
+    "FL-25": "services' address ranges are not known, so pkt-*-aws-service is `-`",
+}
+
+
+class Held(NamedTuple):
+    """A test that holds facts: its file, its name, what it promises."""
+
+    file: str
+    name: str
+    promise: str
+    facts: frozenset[str]
+    scenarios: frozenset[int]
+
+
+def facts_in(text: str) -> set[str]:
+    """Fact numbers in a text, ranges spelt out."""
+    found = set()
+    for family, first, last in _FACT.findall(text):
+        found |= {f"{family}-{number}" for number in range(int(first), int(last or first) + 1)}
+    return found
+
+
+def held() -> list[Held]:
+    """Every test that names a fact or a scenario."""
+    done = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        if path.name == "test_conformance.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                promise = (ast.get_docstring(node) or "").split("\n")[0]
+                texts = [one.value for part in node.decorator_list for one in ast.walk(part) if isinstance(one, ast.Constant)]
+                facts = facts_in(" ".join([promise, *(text for text in texts if isinstance(text, str))]))
+                named = re.findall(r"_(pl|sg|ct|fb|na|rt|fl)(\d+)(?=_)", node.name)
+                facts |= {f"{family.upper()}-{number}" for family, number in named}
+                scenarios = {int(number) for number in _SCENARIO.findall(node.name)}
+                if facts or scenarios:
+                    done.append(Held(path.relative_to(TESTS).as_posix(), node.name, promise, frozenset(facts), frozenset(scenarios)))
+    return done
+
+
+def facts() -> dict[str, tuple[str, list[str]]]:
+    """Each fact's status letter and knobs."""
+    lines = (TESTS / "facts.txt").read_text(encoding="utf-8").splitlines()
+    rows = [line.split() for line in lines if not line.startswith("#")]
+    return {key: (status, knobs) for key, status, *knobs in rows}
+
+
+def table() -> str:
+    """The whole table as Markdown."""
+    tests, known = held(), facts()
+    lines = ["# Conformance", "", "Made by `python -m tests.conformance`; a test holds it current.", ""]
+    lines += [f"Status: {', '.join(f'**{letter}** {word}' for letter, word in STATUS.items())}.", ""]
+    for family, title in FAMILIES.items():
+        lines += [f"## {title}", "", "| fact | status | knob | held by |", "|---|---|---|---|"]
+        for key, (status, knobs) in known.items():
+            if key.startswith(f"{family}-"):
+                by = [f"`{test.name}` ({test.file})" for test in tests if key in test.facts]
+                shown = "<br>".join(by[:3]) + (f" and {len(by) - 3} more" if len(by) > 3 else "") or f"not held: {WHY_NOT.get(key, '')}"
+                lines.append(f"| {key} | {status} | {', '.join(f'`{knob}`' for knob in knobs)} | {shown} |")
+        lines.append("")
+    lines += ["## Scenarios", "", "| scenario | held by |", "|---|---|"]
+    for number in range(1, 52):
+        by = [f"`{test.name}` ({test.file})" for test in tests if number in test.scenarios]
+        lines.append(f"| S-{number} | {'<br>'.join(by)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")

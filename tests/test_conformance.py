@@ -1,0 +1,25 @@
+"""The conformance table is current and has no gaps."""
+
+from tests.conformance import TABLE, WHY_NOT, facts, held, table
+
+
+def test_the_table_is_the_one_that_the_tests_make():
+    """tests/conformance.md is what ``python -m tests.conformance`` writes."""
+    assert TABLE.read_text(encoding="utf-8") == table()
+
+
+def test_every_scenario_is_a_test():
+    """Each of the 51 worked scenarios is a test by its number."""
+    assert {number for test in held() for number in test.scenarios} >= set(range(1, 52))
+
+
+def test_every_documented_fact_is_held_or_says_why_not():
+    """A documented fact has a test, or a line in the table that says why it has none."""
+    named = {fact for test in held() for fact in test.facts}
+    assert [fact for fact, (status, _) in facts().items() if status in ("D", "D*") and fact not in named and fact not in WHY_NOT] == []
+
+
+def test_no_reason_is_given_for_what_is_held():
+    """A fact that gets a test loses its excuse."""
+    named = {fact for test in held() for fact in test.facts}
+    assert sorted(fact for fact in WHY_NOT if fact in named) == []

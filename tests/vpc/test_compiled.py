@@ -1,0 +1,45 @@
+"""The stages of gateways, translations and packets that the network makes: one journal, however they are run."""
+
+import numpy as np
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Raw
+
+from emulator.engine import FOREVER, Engine
+from emulator.kernels import available
+from emulator.wire.packet import Packet
+from tests.base import APP1, EXT, WEB, base
+
+PACKETS = (
+    ("eni-app1", IP(src=APP1, dst=EXT) / TCP(sport=40000, dport=443, flags="S")),
+    ("eni-app1", IP(src=APP1, dst=EXT) / TCP(sport=40001, dport=443, flags="A")),
+    ("eni-app1", IP(src=APP1, dst=EXT, ttl=1) / UDP(sport=40000, dport=33434)),
+    ("eni-app1", IP(src=APP1, dst=EXT) / ICMP(id=7)),
+    ("eni-web", IP(src=WEB, dst=EXT, id=9) / UDP(sport=1, dport=2) / Raw(b"x" * 8000)),
+    ("eni-web", IP(src=WEB, dst=EXT, flags="DF") / UDP(sport=1, dport=2) / Raw(b"x" * 8000)),
+    ("ext-ext", IP(src=EXT, dst="198.51.100.20") / TCP(sport=443, dport=5000, flags="S")),
+)
+
+
+def run(compiled, stepwise):
+    """The state after all packets were sent, a millisecond apart."""
+    engine = Engine(base(), compiled=compiled, flow_logs=True)
+    for number, (place, packet) in enumerate(PACKETS):
+        engine.inject(Packet.of(packet).header, engine.ids.of(place), number * 1_000_000)
+    while stepwise and engine.next_time_ns() is not None:
+        engine.advance(FOREVER, 1)
+    engine.advance()
+    return engine.state
+
+
+def test_stepping_changes_nothing():
+    """One event at a time gives the same journal, ids of made packets included, as all at once."""
+    for one, other in zip(run(False, False), run(False, True), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.skipif(not available(), reason="kernels cannot be compiled here")
+def test_compiled_and_interpreted_agree():
+    """Machine code and interpreter give the same matrices, bit for bit."""
+    for one, other in zip(run(False, False), run(True, False), strict=True):
+        assert np.array_equal(one, other)
