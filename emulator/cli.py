@@ -101,7 +101,9 @@ def draw(
 @app.command()
 def replay(
     network: NetworkFile,
-    capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="A pcap or pcapng file, gzip too.")],
+    captures: Annotated[
+        list[Path], typer.Argument(metavar="CAPTURE...", help="Pcap or pcapng files, gzip too, merged by time; - is standard input.")
+    ],
     mapping: Annotated[list[str] | None, typer.Option("--map", metavar="ADDRESS=NAME", help="Who has this address of the capture.")] = None,
     open_loop: Annotated[bool, typer.Option("--open-loop", help="Send every packet, also answers to blocked ones.")] = False,
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
@@ -114,6 +116,7 @@ def replay(
         str | None, typer.Option("--flow-log-format", metavar="FIELDS", help="Their fields, as in '${srcaddr} ${dstaddr} ${action}'.")
     ] = None,
     explain: Annotated[int | None, typer.Option("--explain", metavar="INDEX", help="Tell every step of this packet.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Cores that share a large capture; same results.")] = 1,
     parameter: Parameters = None,
     as_json: Json = False,
 ) -> None:
@@ -127,11 +130,18 @@ def replay(
         if output is not None:
             check_writable(output)
     who = dict(_pair(text) for text in mapping or [])
-    result = run(read(network, parameter).topology, capture, map=who, open_loop=open_loop, progress=True, flow_logs=flow_logs is not None)
+    result = run(
+        read(network, parameter).topology,
+        captures,
+        map=who,
+        open_loop=open_loop,
+        progress=True,
+        packets=packets,
+        jobs=jobs,
+        flow_logs=flow_logs is not None,
+    )
     for trouble in result.troubles:
         print(printable(trouble), file=sys.stderr)
-    if packets is not None:
-        _write_packets(result, packets)
     if figure is not None:
         result.save_figure(figure)
     if pcapng is not None:
@@ -147,6 +157,8 @@ def replay(
     for output in (packets, figure, pcapng, flow_logs):
         if output is not None:
             print(printable(f"{output}: written"), file=sys.stderr)
+    if result.interrupted:
+        raise typer.Exit(130)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -154,14 +166,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not address or not name:
         raise UsageError(f"--map {text}: write ADDRESS=NAME, such as 192.168.1.6=web-1")
     return address, name
-
-
-def _write_packets(result: "Replay", path: Path) -> None:
-    from emulator.wire.atomic import written
-
-    with written(path) as out:
-        for packet in result.packets:
-            out.write(json.dumps(packet.to_json(), ensure_ascii=False).encode() + b"\n")
 
 
 def _print_packet(result: "Replay", index: int) -> None:
@@ -193,7 +197,7 @@ def _print_replay(result: "Replay") -> None:
         )
     )
     console.print(f"[bold]{_plain(Path(result.capture).name)}[/] through [bold]{_plain(result.topology.name)}[/]")
-    console.print(f"{counts['total']:,} packets in {len(result.flows):,} flows:   {told}")
+    console.print(f"{counts['total']:,} packets in {len(result.tally):,} flows:   {told}")
     if result.skipped:
         console.print("[dim]skipped: " + ", ".join(f"{count:,} {code}" for code, count in result.skipped.items()) + "[/]")
     blocked = sorted(result.blocked, key=lambda flow: (-flow.dropped, flow.first_index))

@@ -5,17 +5,18 @@ Small work runs in the interpreter.  Work of more than `COMPILE_FROM` packets is
 
 import copy
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
-from emulator.datapath import causes, translations
+from emulator.datapath import causes, fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
 from emulator.datapath.state import (
     Count,
     Event,
     EventKind,
     Flight,
-    Flow,
     Fragment,
     LinkState,
     Outcome,
@@ -26,7 +27,7 @@ from emulator.datapath.state import (
     new_state,
 )
 from emulator.datapath.translations import Ends
-from emulator.kernels import available, compiled, is_cached
+from emulator.kernels import CACHED_FROM, COMPILE_FROM, available, compiled, is_cached, pays
 from emulator.model.topology import Topology
 from emulator.policy import conntrack
 from emulator.policy.compile import Ids, compile_tables
@@ -34,9 +35,8 @@ from emulator.policy.conntrack import Entry
 from emulator.policy.tables import Eni, LinkColumn, PlaceKind
 from emulator.wire.headers import FIELDS, Field, Matrix
 
-COMPILE_FROM = 20_000
-CACHED_FROM = 2_000
 FOREVER = 2**62
+F = TypeVar("F", bound=Callable[..., Any])
 _EMPTY = np.zeros((0, FIELDS), dtype=np.int64)
 
 
@@ -98,7 +98,7 @@ class Engine:
         if len(gone):
             entries[gone, Entry.KEY] = 0
             self.state.counts[Count.LIVE, 0] -= len(gone)
-            self.state = self.state._replace(entries=rehashed_entries(entries, len(entries)))
+            self.state = self.state._replace(entries=rehashed_entries(entries, len(entries), self.is_compiled))
         usage[:, [conntrack.Usage.TRACKED, conntrack.Usage.RETRY_NS]] = 0
         holders = np.where(kinds == PlaceKind.ENI, self.tables.enis[rows, Eni.INSTANCE], places)
         np.add.at(usage[:, conntrack.Usage.TRACKED], holders[kinds != PlaceKind.NONE], 1)
@@ -123,7 +123,7 @@ class Engine:
         """
         if not self.state.counts[Count.FREE, 0]:
             self._grow(Exit.FLIGHTS)
-        if self.state.counts[Count.QUEUED, 0] + 4 > len(self.state.queue):
+        if self.state.counts[Count.QUEUED, 0] + 5 > len(self.state.queue):
             self._grow(Exit.QUEUE)
         packet = self.packets
         self._make_outcomes(packet + 1)
@@ -134,8 +134,6 @@ class Engine:
         self.state.flights[p, FIELDS:] = 0
         self.state.flights[p, Field.INDEX] = packet
         self.state.flights[p, Field.TIME_NS] = at_ns
-        from emulator.datapath import queue
-
         queue.push(self.state, max(at_ns, self.now_ns), EventKind.SEND, packet, p, place)
         return packet
 
@@ -162,10 +160,47 @@ class Engine:
         """When the next event is due; None if none is."""
         return int(self.state.queue[0, Event.TIME_NS]) if self.state.counts[Count.QUEUED, 0] else None
 
+    def make_room(self, packets: int) -> None:
+        """Have outcome rows for so many more packets."""
+        self._make_outcomes(self.packets + packets)
+        self.packets -= packets
+
+    def outcomes(self, first: int, count: int) -> Matrix:
+        """Outcome rows of so many packets from the id ``first`` on; good until the next call."""
+        at = first - int(self.state.counts[Count.FIRST, 0])
+        return self.state.outcomes[at : at + count]
+
+    def all_ended(self, first: int, count: int) -> bool:
+        """Whether the way of each of so many packets from the id ``first`` on has ended."""
+        return bool(self.outcomes(first, count)[:, Outcome.VERDICT].all())
+
+    @property
+    def keeps_journal(self) -> bool:
+        """Whether steps are written down."""
+        return len(self.state.journal) > 0
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether this run has gone over to machine code."""
+        return self._loop is not advance
+
+    def drop_journal(self) -> None:
+        """Write no steps from now on, and forget those written."""
+        self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
+        self.state.counts[Count.STEPS, 0] = 0
+
+    def forget(self, packets: int) -> None:
+        """Let go of the outcomes of the packets with ids below this one; all of them have ended."""
+        outcomes, first = self.state.outcomes, int(self.state.counts[Count.FIRST, 0])
+        kept = self.packets - packets
+        outcomes[:kept] = outcomes[packets - first : self.packets - first].copy()
+        outcomes[kept : self.packets - first] = 0
+        self.state.counts[Count.FIRST, 0] = packets
+
     def _make_outcomes(self, packets: int) -> None:
         rows = len(self.state.outcomes)
-        if packets > rows:
-            while rows < packets:
+        if packets - self.state.counts[Count.FIRST, 0] > rows:
+            while rows < packets - self.state.counts[Count.FIRST, 0]:
                 rows *= 2
             outcomes = np.zeros((rows, len(Outcome)), dtype=np.int64)
             outcomes[: len(self.state.outcomes)] = self.state.outcomes
@@ -173,7 +208,7 @@ class Engine:
         self.packets = max(self.packets, packets)
 
     def _advance(self, feed: Matrix, until: int, limit: int) -> int:
-        self._choose_loop(len(feed))
+        self.choose_loop(len(feed))
         while True:
             # A limit is counted by the caller's steps alone, so growth in between costs nothing of it.
             code = Exit(self._loop(self.tables, self.state, feed, until, limit, int(self.causal)))
@@ -184,12 +219,13 @@ class Engine:
     def expect(self, packets: int) -> None:
         """Take the compiled loop for so many packets, if it is there already."""
         if CACHED_FROM <= packets < COMPILE_FROM:
-            self._choose_loop(packets)
+            self.choose_loop(packets)
 
-    def _choose_loop(self, packets: int) -> None:
+    def choose_loop(self, packets: int) -> None:
+        """Go over to machine code if so many packets are worth it."""
         if self._loop is not advance or self._compiled is False:
             return
-        if self._compiled or packets >= COMPILE_FROM or (packets >= CACHED_FROM and is_cached(advance)):
+        if self._compiled or pays(advance, packets):
             if available() and not is_cached(advance):
                 print("compiling the kernels, once for this version …", file=sys.stderr, flush=True)
             self._loop = compiled(advance)
@@ -197,9 +233,9 @@ class Engine:
     def _grow(self, code: Exit) -> None:
         state = self.state
         if code == Exit.ENTRIES:
-            conntrack.sweep(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
-            if 4 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > len(state.entries):
-                self.state = state._replace(entries=rehashed_entries(state.entries, 2 * len(state.entries)))
+            self._kernel(conntrack.sweep, len(state.entries))(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
+            if 8 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > 3 * len(state.entries):
+                self.state = state._replace(entries=rehashed_entries(state.entries, 2 * len(state.entries), self.is_compiled))
         elif code == Exit.QUEUE:
             self.state = state._replace(queue=_doubled(state.queue))
         elif code == Exit.FLIGHTS:
@@ -212,7 +248,9 @@ class Engine:
             self.state = state._replace(journal=_doubled(state.journal))
         elif code == Exit.FLOWS:
             flows = _doubled(state.flows)
-            self.state = state._replace(flows=flows, flow_index=reindexed_flows(flows, int(state.counts[Count.FLOWS, 0])))
+            index = np.zeros((2 * len(flows), 1), dtype=np.int64)
+            self._kernel(causes.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
+            self.state = state._replace(flows=flows, flow_index=index)
         elif code == Exit.BIRTHS:
             self.state = state._replace(births=_doubled(state.births), born_outcomes=_doubled(state.born_outcomes))
         elif code == Exit.SIGHTINGS:
@@ -240,21 +278,17 @@ class Engine:
 
     def _clear_fragments(self) -> None:
         old = self.state.fragments
-        live = old[(old[:, Fragment.KEY] != 0) & (old[:, Fragment.EXPIRES_NS] > self.now_ns)]
+        live = np.count_nonzero((old[:, Fragment.KEY] != 0) & (old[:, Fragment.EXPIRES_NS] > self.now_ns))
         size = len(old)
-        while size < 4 * (len(live) + 4):
+        while size < 4 * (live + 4):
             size *= 2
         fresh = np.zeros((size, len(Fragment)), dtype=np.int64)
-        from emulator.wire.hashing import mix
-
-        for row in live.tolist():
-            key, _, source, _, destination, number = row[:6]
-            slot = mix(mix(mix(mix(0, key), source), destination), number) & (size - 1)
-            while fresh[slot, Fragment.KEY]:
-                slot = (slot + 1) & (size - 1)
-            fresh[slot] = row
-        self.state.counts[Count.FRAGMENTS, 0] = len(live)
+        self.state.counts[Count.FRAGMENTS, 0] = self._kernel(fragments.clear, len(old))(old, fresh, self.now_ns)
         self.state = self.state._replace(fragments=fresh)
+
+    def _kernel(self, function: F, rows: int) -> F:
+        """A kernel that goes through so many rows: compiled where it pays, if this run is compiled at all."""
+        return compiled(function) if self._loop is not advance and rows >= CACHED_FROM else function
 
 
 def _doubled(matrix: Matrix) -> Matrix:
@@ -263,25 +297,12 @@ def _doubled(matrix: Matrix) -> Matrix:
     return larger
 
 
-def rehashed_entries(entries: Matrix, rows: int) -> Matrix:
+def rehashed_entries(entries: Matrix, rows: int, machine: bool = False) -> Matrix:
     """The tracking table in a table of so many rows (a power of two)."""
     fresh = np.zeros((rows, len(Entry)), dtype=np.int64)
-    for slot in np.flatnonzero(entries[:, Entry.KEY]).tolist():
-        at = -conntrack.find(fresh, conntrack.key_at(entries, slot)) - 1
-        fresh[at] = entries[slot]
+    rehash = compiled(conntrack.rehash) if machine and rows >= CACHED_FROM else conntrack.rehash
+    rehash(entries, fresh)
     return fresh
 
 
-def reindexed_flows(flows: Matrix, used: int) -> Matrix:
-    """A fresh index of the flow rows in use, twice as long as the table."""
-    index = np.zeros((2 * len(flows), 1), dtype=np.int64)
-    for row in range(used):
-        key, a_hi, a_lo, b_hi, b_lo = flows[row, : Flow.STATE].tolist()
-        slot = causes.home(len(index), conntrack.TrackingKey(key, a_hi, a_lo, b_hi, b_lo, 0))
-        while index[slot, 0]:
-            slot = (slot + 1) & (len(index) - 1)
-        index[slot, 0] = row + 1
-    return index
-
-
-__all__ = ["COMPILE_FROM", "FOREVER", "Engine", "Flight"]
+__all__ = ["CACHED_FROM", "COMPILE_FROM", "FOREVER", "Engine", "Flight"]

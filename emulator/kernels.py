@@ -1,9 +1,11 @@
 """Kernels: plain functions on integers that mean the same interpreted and compiled.
 
 ``@kernel`` leaves a function as it is, so small work runs at once in the interpreter.  `compiled` gives the machine
-code of an entry point and of every kernel that it calls; numba is imported only then.  The disk cache is a folder
-named by a digest of all kernel sources and of the versions that shape the code, so a change in any kernel makes a new
-folder and two versions never share one.  ``NUMBA_DISABLE_JIT=1`` makes `compiled` give the plain function.
+code of an entry point and of every kernel that it calls; numba is imported only then.  Matrices reach machine code as
+pointers (see `machine`).  The disk cache is a folder named by a digest of all kernel sources and of the versions that
+shape the code, so a change in any kernel makes a new folder and two versions never share one; a lock lets one process
+compile while others wait for its result.  ``NUMBA_DISABLE_JIT=1`` makes `compiled` give the plain function, and
+``NUMBA_BOUNDSCHECK=1`` gives machine code on NumPy's own arrays that checks every index.
 """
 
 import hashlib
@@ -11,13 +13,15 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 _KERNELS: list[Callable[..., Any]] = []
+_USED: set[Callable[..., Any]] = set()
 
 
 def kernel(function: F) -> F:
@@ -62,14 +66,25 @@ def cache_folder() -> Path:
 
 
 @cache
+def _folder() -> Path:
+    """The cache folder of this process; a private one is made once."""
+    return cache_folder()
+
+
+@cache
 def _numba() -> Any:
     import numba
     from numba.extending import register_jitable
 
-    numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(_folder())  # type: ignore[attr-defined]
     for function in _KERNELS:
-        register_jitable(function)
+        # Only the entry point is called from outside; without counted references there is nothing to count.
+        register_jitable(_nrt=_checked(), no_cfunc_wrapper=True)(function)
     return numba
+
+
+def _checked() -> bool:
+    return os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
 
 
 def compiled(function: F) -> F:
@@ -77,15 +92,58 @@ def compiled(function: F) -> F:
 
     The first call for a version compiles for some seconds and fills the disk cache; later runs load it.
     """
-    return _compiled(function) if available() else function  # type: ignore[return-value]
+    if not available():
+        return function
+    _USED.add(function)
+    return _compiled(function)  # type: ignore[return-value]
 
 
 @cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    machine: Callable[..., Any] = _numba().njit(cache=True, nogil=True)(function)
-    return machine
+    machine = _numba().njit(cache=True, nogil=True)(function)
+    if _checked():
+        return machine  # type: ignore[no-any-return]
+    from numba import typeof
+
+    from emulator.machine import passed
+
+    ready: set[tuple[Any, ...]] = set()
+
+    @wraps(function)
+    def run(*arguments: Any) -> Any:
+        given = [passed(argument) for argument in arguments]
+        kinds = tuple(typeof(argument) for argument in given)  # type: ignore[no-untyped-call]
+        if kinds not in ready:
+            with _alone():
+                machine.compile(kinds)
+            ready.add(kinds)
+        return machine(*given)
+
+    return run
+
+
+COMPILE_FROM = 20_000
+CACHED_FROM = 2_000
+
+
+def pays(function: Callable[..., Any], work: int) -> bool:
+    """Whether so many packets or rows are better done by machine code: many, or middling ones if it is on disk already."""
+    return work >= CACHED_FROM and available() and (work >= COMPILE_FROM or function in _USED or is_cached(function))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the cache folder's lock, so that two processes never write one piece of machine code at a time."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: numba's own replacing of whole files must do
+        yield
+        return
+    with open(_folder() / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def is_cached(function: Callable[..., Any]) -> bool:
     """Whether this version's machine code of a kernel is already on disk, so that using it costs no compilation."""
-    return available() and any(cache_folder().rglob(f"*{function.__name__}*.nbc"))
+    return available() and any(_folder().rglob(f"*{function.__name__}*.nbc"))

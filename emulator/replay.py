@@ -1,34 +1,41 @@
 """Replay: a capture through a network; causes before effects, and what became of every packet.
 
-Packets are taken in the order of their time stamps within windows of `WINDOW` packets; across windows the clock never
-runs backwards.  A packet keeps its index in the capture.  Links delay packets inside the network; a packet of the
-capture is never sent before its own time, nor before its cause has arrived.
+    captures ─► windows ─► engine ─► stretches of packets whose way has ended ─► counts and conversations, lines, files
+
+A packet keeps its index in the capture.  Links delay packets inside the network; a packet of the capture is never sent
+before its own time, nor before its cause has arrived.  Memory does not grow with the capture: beyond `KEPT` packets
+nothing is kept of a packet but its part in the counts, and who asks for a packet then gets it by a second run.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
-from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from emulator.datapath.state import Count, Outcome
 from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
-from emulator.errors import UsageError, printable
-from emulator.model.entities import ExternalHost, Instance, NetworkInterface
-from emulator.model.topology import INTERNET, Topology
-from emulator.observe.flows import Flow, blocked_reasons, flows_of
+from emulator.errors import UsageError
+from emulator.model.topology import Topology
+from emulator.observe.flows import Flow, Tally, blocked_reasons
 from emulator.observe.trace import Step, steps_of
-from emulator.observe.words import Why, Words
-from emulator.policy.reasons import Reason, Verdict
-from emulator.wire.addresses import halves
+from emulator.observe.words import Words
+from emulator.results import PacketLines, PacketResult, Stretch, comments_of
+from emulator.shares import SharedEngine, obstacle
+from emulator.windows import Reader, Window, address_map
+from emulator.wire.atomic import written
 from emulator.wire.capture import Capture
-from emulator.wire.headers import FIELDS, Field, Matrix, parse_many
+from emulator.wire.headers import FIELDS, Field, Matrix
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
 
 if TYPE_CHECKING:
@@ -37,36 +44,28 @@ if TYPE_CHECKING:
     from emulator.observe.flowlogs import FlowLog
 
 SCHEMA = "vpcemu.replay/1"
-WINDOW = 1 << 20
-CHUNK = 65_536
-JOURNAL_UP_TO = 200_000  # packets; larger replays keep one row a packet and no steps
+KEPT = 50_000  # packets; of larger replays headers, outcomes and steps are made again when somebody asks
+KEPT_BYTES = 1_000 * KEPT  # a larger capture will not be kept, whatever is in it
+STDIN = "-"
+Source = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
-class PacketResult:
-    """What became of one packet of the capture."""
+class Run:
+    """What is replayed, and how; the same run always gives the same results."""
 
-    index: int
-    time_ns: int
-    verdict: str
-    why: Why | None
-    rule: str | None
-    tracked: bool
-    hangs_on: int | None
+    topology: Topology
+    captures: tuple[Source, ...]
+    map: dict[str, str]
+    open_loop: bool = False
+    compiled: bool | None = None
+    jobs: int = 1
+    flow_logs: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, as ``replay --packets`` writes it."""
-        reason = self.why.to_json() if self.why else None
-        if reason is not None and self.hangs_on is not None:
-            reason["packet"] = self.hangs_on
-        return {
-            "index": self.index,
-            "time_ns": self.time_ns,
-            "verdict": self.verdict,
-            "reason": reason,
-            "rule": self.rule,
-            "tracked": self.tracked,
-        }
+    @property
+    def name(self) -> str:
+        """The captures' names."""
+        return ", ".join(os.fspath(capture) for capture in self.captures)
 
 
 @dataclass
@@ -75,18 +74,30 @@ class Replay:
 
     Parameters
     ----------
-    headers : (n, FIELDS) int64, in the order of time, addresses mapped to the topology's
-    seen : the same with the capture's own addresses
-    troubles : what was wrong with the capture file, a line each
+    run : what was replayed
+    engine : at the end of the run
+    tally : packets by verdict, and the conversations
+    kept : everything of each packet, if there were at most `KEPT`
+    troubles : what was wrong with the captures, a line each
+    interrupted : whether somebody stopped it; then all this is about the packets read until then
     """
 
-    topology: Topology
-    capture: str
-    engine: Engine
-    headers: Matrix
-    seen: Matrix
+    run: Run
+    engine: Engine | SharedEngine
+    tally: Tally
+    kept: Stretch | None
     troubles: list[str] = field(default_factory=list)
-    mapped: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def topology(self) -> Topology:
+        """What it was replayed through."""
+        return self.run.topology
+
+    @property
+    def capture(self) -> str:
+        """The captures' names."""
+        return self.run.name
 
     @cached_property
     def words(self) -> Words:
@@ -94,39 +105,57 @@ class Replay:
         return Words(self.topology, self.engine.ids, self.engine.tables)
 
     @property
+    def headers(self) -> Matrix:
+        """(n, FIELDS) int64, in the order of time, addresses mapped to the topology's; of replays up to `KEPT` packets."""
+        return self._all().headers
+
+    @property
     def outcomes(self) -> Matrix:
-        """(n, columns Outcome) int64, by index in the capture."""
-        return self.engine.state.outcomes[: len(self.headers)]
+        """(n, columns Outcome) int64, by index in the capture; of replays up to `KEPT` packets."""
+        return self._all().outcomes
+
+    def _all(self) -> Stretch:
+        if self.kept is None:
+            raise UsageError(f"{self.capture}: a replay of more than {KEPT:,} packets keeps none of them; go through .packets")
+        return self.kept
 
     @cached_property
     def flows(self) -> list[Flow]:
         """Every conversation, in the order of its first packet."""
-        return flows_of(self.words, self.headers, self.outcomes, self.seen)
+        return self.tally.flows(self.words)
 
-    @property
+    @cached_property
     def blocked(self) -> list[Flow]:
         """The flows that lost packets to a filter, a route or a gateway."""
-        return [flow for flow in self.flows if flow.dropped]
+        return self.tally.flows(self.words, blocked=True)
 
-    @cached_property
+    @property
     def counts(self) -> dict[str, int]:
         """Packets in all and by verdict."""
-        tally = Counter(self.outcomes[:, Outcome.VERDICT].tolist())
-        by_name = {verdict.name.lower(): tally[verdict] for verdict in (Verdict.ACCEPT, Verdict.DROP, Verdict.UNSENT, Verdict.SKIPPED)}
-        return {"total": len(self.headers), **by_name}
+        return self.tally.counts()
 
-    @cached_property
+    @property
     def skipped(self) -> dict[str, int]:
         """Skipped packets by reason."""
-        rows = self.outcomes[self.outcomes[:, Outcome.VERDICT] == Verdict.SKIPPED]
-        return {Reason(number).name: count for number, count in sorted(Counter(rows[:, Outcome.REASON].tolist()).items())}
+        return self.tally.skipped()
+
+    def _stretches(self, until: int | None = None) -> Iterator[Stretch]:
+        """All packets once more, in the order of their indexes; at least up to one of them."""
+        if self.kept is not None:
+            yield self.kept
+            return
+        if STDIN in self.run.captures:
+            raise UsageError("standard input is gone, and of so many packets none was kept; replay a file")
+        with _Running(self.run) as again:
+            for stretch in again.stretches():
+                yield stretch
+                if stretch.first + len(stretch.headers) >= min(self.tally.packets, self.tally.packets if until is None else until + 1):
+                    return
 
     @property
     def packets(self) -> Iterator[PacketResult]:
         """What became of each packet, by index in the capture."""
-        place = np.empty(len(self.headers), dtype=np.int64)
-        place[self.headers[:, Field.INDEX]] = np.arange(len(self.headers))
-        return (self._result(int(row)) for row in place)
+        return (result for stretch in self._stretches() for result in stretch.results(self.words))
 
     def packet(self, index: int) -> PacketResult:
         """What became of one packet.
@@ -135,42 +164,58 @@ class Replay:
         ------
         UsageError : the capture has no packet of that index.
         """
-        return self._result(self._row(index))
+        self._check(index)
+        for stretch in self._stretches(index):
+            row = stretch.row(index)
+            if row is not None:
+                return stretch.result(self.words, row)
+        raise self._no_packet(index)
 
-    def _row(self, index: int) -> int:
-        rows = np.flatnonzero(self.headers[:, Field.INDEX] == index)
-        if not len(rows):
-            raise UsageError(f"{self.capture}: there is no packet {index}; it has {len(self.headers)}, counted from 0")
-        return int(rows[0])
+    def _check(self, index: int) -> None:
+        if not 0 <= index < self.tally.packets:
+            raise self._no_packet(index)
 
-    def _result(self, row: int) -> PacketResult:
-        header = self.headers[row]
-        outcome = self.outcomes[header[Field.INDEX]]
-        verdict = Verdict(int(outcome[Outcome.VERDICT]))
-        hangs_on = int(outcome[Outcome.HANGS_ON]) if verdict == Verdict.UNSENT else None
-        return PacketResult(
-            int(header[Field.INDEX]),
-            int(header[Field.TIME_NS]),
-            verdict.name.lower(),
-            self.words.why(header, outcome),
-            self.words.rule_name(outcome[Outcome.RULE]),
-            bool(outcome[Outcome.TRACKED]),
-            hangs_on,
-        )
+    def _no_packet(self, index: int) -> UsageError:
+        return UsageError(f"{self.capture}: there is no packet {index}; it has {self.tally.packets}, counted from 0")
 
     def steps(self, index: int) -> tuple[Step, ...]:
         """Every step of one packet's way.
 
         Raises
         ------
-        UsageError : no such packet, or the replay was too large to keep steps.
+        UsageError : no such packet.
         """
-        row = self._row(index)
-        if not len(self.engine.state.journal):
-            raise UsageError(f"{self.capture}: a replay of more than {JOURNAL_UP_TO} packets keeps no steps; cut the capture")
-        journal = self.engine.state.journal[: int(self.engine.state.counts[Count.STEPS, 0])]
-        why = self._result(row).why
-        return tuple(steps_of(self.words, journal[journal[:, Column.PACKET] == index], int(self.headers[row, Field.FAMILY]), why))
+        self._check(index)
+        if self.kept is not None:
+            state = self.engine.state
+            return self._steps(self.kept, index, state.journal[: int(state.counts[Count.STEPS, 0])])
+        if STDIN in self.run.captures:
+            raise UsageError("standard input is gone, and of so many packets none was kept; replay a file")
+        with _Running(replace(self.run, jobs=1), journal=True) as again:
+            found = [np.zeros((0, len(Column)), dtype=np.int64)]
+            for stretch in again.stretches():
+                found.append(again.take_steps(index))
+                if stretch.row(index) is not None:
+                    return self._steps(stretch, index, np.concatenate(found))
+        raise self._no_packet(index)
+
+    def _steps(self, stretch: Stretch, index: int, journal: Matrix) -> tuple[Step, ...]:
+        row = stretch.row(index)
+        assert row is not None
+        why = stretch.result(self.words, row).why
+        return tuple(steps_of(self.words, journal[journal[:, Column.PACKET] == index], int(stretch.headers[row, Field.FAMILY]), why))
+
+    def save_packets(self, path: str | Path) -> None:
+        """Write a line of JSON for each packet, by index.
+
+        Raises
+        ------
+        CaptureError : the file cannot be written.
+        """
+        lines = PacketLines(self.words)
+        with written(path) as file:
+            for stretch in self._stretches():
+                file.write(lines.lines(stretch, machine=self.kept is None))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as ``replay --json`` prints it (schema ``vpcemu.replay/1``)."""
@@ -217,28 +262,33 @@ class Replay:
         Raises
         ------
         CaptureError : the capture is gone, or the file cannot be written.
+        UsageError : several captures, or standard input.
         """
-        results = {result.index: result for result in self.packets}
-        with Capture(self.capture) as source:
-            chunks = list(source.chunks(CHUNK))
-        kinds = list(dict.fromkeys((int(kind), int(number)) for chunk in chunks for kind, number in chunk.records[:, [4, 5]].tolist()))
+        if len(self.run.captures) != 1 or STDIN in self.run.captures:
+            raise UsageError("a capture with comments is made of one capture file; replay that one alone")
+        with Capture(self.run.captures[0]) as source:
+            kinds = list(
+                dict.fromkeys(kind for chunk in source.chunks() for kind in map(tuple, np.unique(chunk.records[:, 4:6], axis=0).tolist()))
+            )
         interfaces = [InterfaceInfo(f"capture-{number}", kind, "as captured") for kind, number in kinds]
 
         def frames() -> Iterator[RecordFrame]:
-            index = 0
-            for chunk in chunks:
-                for offset, captured, original, time_ns, kind, number in chunk.records.tolist():
-                    data = chunk.buffer[offset : offset + captured].tobytes()
-                    comments = comments_of(results[index]) if index in results else ()
-                    yield RecordFrame(time_ns, kinds.index((kind, number)), data, original, comments, None, index)
-                    index += 1
+            results = self.packets
+            with Capture(self.run.captures[0]) as again:
+                for chunk in again.chunks():
+                    for offset, captured, original, time_ns, kind, number in chunk.records.tolist():
+                        result = next(results, None)
+                        if result is None:
+                            return
+                        data = chunk.buffer[offset : offset + captured].tobytes()
+                        yield RecordFrame(time_ns, kinds.index((kind, number)), data, original, comments_of(result), None, result.index)
 
         return write_pcapng(path, interfaces, frames())
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items() if name != "total")
-        lines = [f"{self.capture} through {self.topology.name}: {self.counts['total']} packets ({counts}), {len(self.flows)} flows"]
-        lines += [f"  {packets} packets of {flows} flows: {why}" for why, flows, packets in blocked_reasons(self.flows)]
+        lines = [f"{self.capture} through {self.topology.name}: {self.counts['total']} packets ({counts}), {len(self.tally)} flows"]
+        lines += [f"  {packets} packets of {flows} flows: {why}" for why, flows, packets in blocked_reasons(self.blocked)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -252,139 +302,180 @@ class Replay:
         return f"<p><b>{head}</b></p><table><tr>{columns}</tr>{rows}</table>"
 
 
-def comments_of(result: PacketResult) -> tuple[str, ...]:
-    """What stands beside a packet in Wireshark: the verdict line, then the way out if there is one."""
-    if result.why is None:
-        return (f"ACCEPT {result.rule}" if result.rule else "ACCEPT",)
-    first = f"{result.verdict.upper()} {result.why.code} {result.why.at}: {result.why.text}"
-    return tuple(printable(line) for line in (first, result.why.way_out) if line)
+class _Running:
+    """A run that is going on: reads, feeds, and hands out what has ended.
 
-
-def address_map(topology: Topology, given: dict[str, str]) -> dict[tuple[int, int, int], tuple[int, int]]:
-    """Capture addresses → topology addresses, as (family, hi, lo) → (hi, lo).
-
-    A name stands for its first address of the same family; ``web-1:eth0`` and ids work as well; ``internet`` leaves
-    the address as it is.
-
-    Raises
-    ------
-    UsageError : not an address, an unknown name, or a name without an address of that family.
+    Parameters
+    ----------
+    journal : whether steps are written down; None for as long as few packets came
     """
-    table: dict[tuple[int, int, int], tuple[int, int]] = {}
-    for text, name in {**{str(ip): key for ip, key in topology.map}, **given}.items():
+
+    def __init__(self, run: Run, journal: bool | None = None) -> None:
+        self.reader = Reader(run.captures, address_map(run.topology, run.map), run.compiled)
         try:
-            seen = ip_address(text)
-        except ValueError:
-            raise UsageError(f"--map {text}={name}: {text} is not an address; write --map 192.168.1.6=web-1") from None
-        if name == INTERNET:
-            continue
-        entity = topology.find(name)
-        if isinstance(entity, Instance):
-            entity = topology.interfaces_of(entity.id)[0]
-        ips = entity.private_ips if isinstance(entity, NetworkInterface) else entity.ips if isinstance(entity, ExternalHost) else ()
-        own = next((ip for ip in ips if ip.version == seen.version), None)
-        if own is None:
-            raise UsageError(f"--map {text}={name}: {name} has no IPv{seen.version} address; give it one in the topology")
-        table[(seen.version, *halves(seen))] = (halves(own).hi, halves(own).lo)
-    return table
+            self._keep_journal = journal
+            # A large file will not be kept anyway; of a pipe nobody knows.
+            large = journal is None and self.reader.size > KEPT_BYTES
+            self.obstacle = "" if run.jobs == 1 else "flow logs are kept by one" if run.flow_logs else obstacle(run.topology)
+            self.engine: Engine | SharedEngine
+            if run.jobs > 1 and large and not self.obstacle:
+                self.engine = SharedEngine(run.topology, run.jobs, compiled=run.compiled)
+            else:
+                self.engine = Engine(run.topology, compiled=run.compiled, journal=not large, flow_logs=run.flow_logs)
+            self.engine.causal = not run.open_loop
+        except BaseException:
+            self.reader.close()
+            raise
+        self.stopped = False
+
+    def __enter__(self) -> "_Running":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.close()
+        if isinstance(self.engine, SharedEngine):
+            self.engine.close()
+
+    @property
+    def machine(self) -> bool:
+        """Whether this run is compiled."""
+        return self.engine.is_compiled
+
+    def stretches(self, after_window: Callable[[], object] = lambda: None) -> Iterator[Stretch]:
+        """Packets whose way has ended, in the order of their indexes; a stretch is good until the next is asked for."""
+        waiting: deque[Window] = deque()
+        for window in _ahead(self.reader.windows()) if isinstance(self.engine, SharedEngine) else self.reader.windows():
+            if self.engine.packets + len(window.headers) > KEPT and self._keep_journal is None:
+                self.engine.drop_journal()
+            self.engine.feed(window.headers)
+            waiting.append(window)
+            after_window()
+            while waiting and self.engine.all_ended(waiting[0].first, len(waiting[0].headers)):
+                yield from self._hand_out(waiting.popleft())
+            if self.stopped:
+                break
+        self.engine.advance()
+        while waiting:
+            yield from self._hand_out(waiting.popleft())
+
+    def _hand_out(self, window: Window) -> Iterator[Stretch]:
+        count = len(window.headers)
+        yield Stretch(window.headers, window.seen, self.engine.outcomes(window.first, count), window.first)
+        self.engine.forget(window.first + count)
+        self.reader.give_back(window)
+
+    def take_steps(self, index: int) -> Matrix:
+        """The steps of one packet since the last call; the others are forgotten."""
+        state = self.engine.state
+        steps = state.journal[: int(state.counts[Count.STEPS, 0])]
+        state.counts[Count.STEPS, 0] = 0
+        mine: Matrix = steps[steps[:, Column.PACKET] == index].copy()
+        return mine
 
 
-def apply_map(headers: Matrix, table: dict[tuple[int, int, int], tuple[int, int]]) -> Matrix:
-    """Header rows with mapped addresses, those quoted by ICMP errors included."""
-    mapped = headers.copy()
-    for (family, hi, lo), new in table.items():
-        for column in (Field.SOURCE_HI, Field.DESTINATION_HI, Field.QUOTED_SOURCE_HI, Field.QUOTED_DESTINATION_HI):
-            rows = (headers[:, Field.FAMILY] == family) & (headers[:, column] == hi) & (headers[:, column + 1] == lo)
-            mapped[rows, column : column + 2] = new
-    return mapped
+def _ahead(windows: Iterator[Window]) -> Iterator[Window]:
+    """Windows that are read while those before are worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, windows, None)
+        while True:
+            window = following.result()
+            if window is None:
+                return
+            following = thread.submit(next, windows, None)
+            yield window
 
 
-def windows(capture: Capture, bar: Any = None) -> Iterator[Matrix]:
-    """Parsed header rows of a capture, in windows, each in the order of time."""
-    waiting: list[Matrix] = []
-    index = held = 0
-    for chunk in capture.chunks(CHUNK):
-        headers = np.zeros((len(chunk.records), FIELDS), dtype=np.int64)
-        _parser(len(chunk.records))(chunk.buffer, chunk.records, headers, index)
-        index += len(headers)
-        held += len(headers)
-        waiting.append(headers)
-        if bar is not None:
-            bar.update(capture.position - bar.n)
-        if held >= WINDOW:
-            yield _in_time_order(waiting)
-            waiting, held = [], 0
-    if waiting:
-        yield _in_time_order(waiting)
+@contextmanager
+def _stop_on_interrupt(running: _Running) -> Iterator[None]:
+    """Let Ctrl-C end the reading after the window at hand; a second one ends everything."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
+    def stop(number: int, frame: Any) -> None:
+        if running.stopped:
+            raise KeyboardInterrupt
+        running.stopped = True
 
-def _in_time_order(parts: list[Matrix]) -> Matrix:
-    window = np.concatenate(parts)
-    return window[np.argsort(window[:, Field.TIME_NS], kind="stable")]
-
-
-def _parser(records: int) -> Any:
-    """The frame parser: compiled for large captures, interpreted for small ones."""
-    from emulator.engine import CACHED_FROM, COMPILE_FROM
-    from emulator.kernels import compiled, is_cached
-
-    large = records >= COMPILE_FROM or (records >= CACHED_FROM and is_cached(parse_many))
-    return compiled(parse_many) if large else parse_many
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def replay(
     topology: Topology,
-    capture: str | Path,
+    capture: Source | Sequence[Source],
     *,
     map: dict[str, str] | None = None,
     open_loop: bool = False,
     progress: bool = False,
     compiled: bool | None = None,
+    packets: str | Path | None = None,
+    jobs: int = 1,
     flow_logs: bool = False,
 ) -> Replay:
     """Feed a capture through a topology.
 
     Parameters
     ----------
+    capture : a file, ``-`` for standard input, or several, which are merged by time
     map : capture address → name of who that is in the topology
     open_loop : True sends every packet, whatever became of its cause
     progress : show a bar on a terminal
     compiled : True or False to decide, None to compile when the capture is large
+    packets : a file for a line of JSON a packet, written as the replay goes
     flow_logs : keep what `Replay.save_flow_logs` needs
+    jobs : threads that share the packets, by who talks to whom; the results are those of one
 
     Raises
     ------
-    CaptureError : the file is no capture.  UsageError : the map names something unknown.
+    CaptureError : a file is no capture, or one cannot be written.  UsageError : the map names something unknown.
     """
-    table = address_map(topology, map or {})
-    with Capture(capture) as source:
-        bar = None
-        if progress:
-            from tqdm import tqdm
+    captures = tuple(os.fspath(one) for one in ((capture,) if isinstance(capture, str | os.PathLike) else capture))
+    run = Run(topology, captures, map or {}, open_loop, compiled, jobs, flow_logs)
+    with _Running(run) as running, written(packets) if packets is not None else nullcontext() as file, _stop_on_interrupt(running):
+        return _replayed(run, running, file, _bar(running.reader) if progress else None)
 
-            bar = tqdm(total=source.size, unit="B", unit_scale=True, desc="replay", disable=None, leave=False)
-        engine: Engine | None = None
-        seen: list[Matrix] = []
-        mapped: list[Matrix] = []
-        for window in windows(source, bar):
-            if engine is None:
-                engine = Engine(topology, compiled=compiled, journal=len(window) <= JOURNAL_UP_TO, flow_logs=flow_logs)
-                engine.causal = not open_loop
-            seen.append(window)
-            mapped.append(apply_map(window, table))
-            engine.feed(mapped[-1])
+
+def _replayed(run: Run, running: _Running, file: BinaryIO | None, bar: Any) -> Replay:
+    tally, engine, reader = Tally(), running.engine, running.reader
+    lines = PacketLines(Words(run.topology, engine.ids, engine.tables)) if file is not None else None
+    kept: list[Stretch] | None = []
+    try:
+        for stretch in running.stretches(lambda: bar.update(reader.position - bar.n) if bar is not None else None):
+            tally.add(stretch.headers, stretch.seen, stretch.outcomes, stretch.first, running.machine)
+            if file is not None and lines is not None:
+                file.write(lines.lines(stretch, running.machine))
+            if tally.packets > KEPT or not engine.keeps_journal:
+                kept = None
+            elif kept is not None:
+                kept.append(replace(stretch, headers=stretch.headers.copy(), seen=stretch.seen.copy(), outcomes=stretch.outcomes.copy()))
+    finally:
         if bar is not None:
             bar.close()
-        if engine is None:
-            engine = Engine(topology, compiled=False, flow_logs=flow_logs)
-        engine.advance()
-        empty = np.zeros((0, FIELDS), dtype=np.int64)
-        return Replay(
-            topology,
-            str(capture),
-            engine,
-            np.concatenate(mapped) if mapped else empty,
-            np.concatenate(seen) if seen else empty,
-            list(source.troubles),
-            map or {},
-        )
+    troubles = list(reader.troubles)
+    if running.obstacle:
+        troubles.append(f"{run.name}: replayed by one core: {running.obstacle}")
+    if running.stopped:
+        share = f", {100 * reader.position // reader.size} % of the capture" if reader.size else ""
+        troubles.append(f"{run.name}: interrupted after {tally.packets:,} packets{share}; what follows is about these")
+    return Replay(run, engine, tally, _joined(kept) if kept is not None else None, troubles, running.stopped)
+
+
+def _joined(parts: list[Stretch]) -> Stretch:
+    empty = Stretch(np.zeros((0, FIELDS), np.int64), np.zeros((0, FIELDS), np.int64), np.zeros((0, len(Outcome)), np.int64), 0)
+    every = [empty, *parts]
+    return Stretch(
+        np.concatenate([part.headers for part in every]),
+        np.concatenate([part.seen for part in every]),
+        np.concatenate([part.outcomes for part in every]),
+        0,
+    )
+
+
+def _bar(reader: Reader) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=reader.size or None, unit="B", unit_scale=True, desc="replay", disable=None, leave=False)

@@ -26,7 +26,7 @@ from emulator.policy import conntrack
 from emulator.policy.conntrack import TrackingKey
 from emulator.policy.reasons import Verdict
 from emulator.wire.hashing import mix
-from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, Field, is_icmp_error
+from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, Field, Matrix, is_icmp_error
 
 SEND, WAIT = -1, -2  # what `blocked_by` says besides the index of a packet
 ASKED, HANDSHAKE, SYN_IN, SYN_ACK_IN, ACK_IN, OVER, OPENER_IS_A = (1 << bit for bit in range(7))
@@ -36,7 +36,7 @@ NOWHERE = 0  # the PLACE of a capture's packet that has not yet entered
 
 
 @kernel
-def _key(
+def key_between(
     protocol: int,
     family: int,
     source_hi: int,
@@ -71,7 +71,7 @@ def _key_of_packet(state: State, p: int) -> TrackingKey:
         low, high = flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
     if protocol == SCTP:
         low, high = low * 0, high * 0
-    return _key(
+    return key_between(
         protocol,
         flights[p, Field.FAMILY],
         flights[p, Field.SOURCE_HI],
@@ -86,7 +86,7 @@ def _key_of_packet(state: State, p: int) -> TrackingKey:
 @kernel
 def _key_of_quoted(state: State, p: int) -> TrackingKey:
     flights = state.flights
-    return _key(
+    return key_between(
         flights[p, Field.QUOTED_PROTOCOL],
         flights[p, Field.FAMILY],
         flights[p, Field.QUOTED_SOURCE_HI],
@@ -121,6 +121,20 @@ def _find(state: State, key: TrackingKey) -> int:
             return row
         slot = (slot + 1) & (index.shape[0] - 1)
     return -slot - 1
+
+
+@kernel
+def reindex(flows: Matrix, used: int, index: Matrix) -> int:
+    """Enter the flow rows in use in an empty index; gives how many."""
+    for row in range(used):
+        key = TrackingKey(
+            flows[row, Flow.KEY], flows[row, Flow.A_HI], flows[row, Flow.A_LO], flows[row, Flow.B_HI], flows[row, Flow.B_LO], 0
+        )
+        slot = home(index.shape[0], key)
+        while index[slot, 0] != 0:
+            slot = (slot + 1) & (index.shape[0] - 1)
+        index[slot, 0] = row + 1
+    return used
 
 
 @kernel
@@ -300,7 +314,7 @@ def ended(state: State, p: int, verdict: int, now: int) -> None:
     state_bits = flows[row, Flow.STATE]
     if verdict != _ACCEPT:
         index = flights[p, Field.INDEX]
-        flows[row, hangs] = 1 + (state.outcomes[index, Outcome.HANGS_ON] if verdict == _UNSENT else index)
+        flows[row, hangs] = 1 + (state.outcomes[index - state.counts[Count.FIRST, 0], Outcome.HANGS_ON] if verdict == _UNSENT else index)
         flows[row, Flow.STATE] = state_bits
         return
     flows[row, hangs] = 0

@@ -14,13 +14,14 @@ from emulator.kernels import kernel
 from emulator.policy.reasons import Decision
 from emulator.policy.tables import FRAGMENTS_DROP, FRAGMENTS_REASSEMBLE, PlaceKind, Tables, kind_of
 from emulator.wire.hashing import mix
-from emulator.wire.headers import Field
+from emulator.wire.headers import Field, Matrix
 
 LIFETIME_NS = 30 * 10**9
 MAX_HELD = 4096
 UNKNOWN, HOLD = -1, -2
 ENTRY_SHIFT = 24  # of the entry's id in DECISION, above verdict and reason
 _NAT = int(PlaceKind.NAT_GATEWAY)
+COLUMNS = len(Fragment)
 
 
 @kernel
@@ -29,11 +30,17 @@ def _filter_key(place: int, direction: int, protocol: int) -> int:
 
 
 @kernel
+def _home(table: Matrix, key: int, source_lo: int, destination_lo: int, number: int) -> int:
+    """The row where the search for a datagram begins."""
+    return mix(mix(mix(mix(0, key), source_lo), destination_lo), number) & (table.shape[0] - 1)
+
+
+@kernel
 def _find(state: State, p: int, key: int) -> int:
     """Row of a datagram's verdict at a filter, or minus the free row minus one."""
     flights, table = state.flights, state.fragments
     mask = table.shape[0] - 1
-    slot = mix(mix(mix(mix(0, key), flights[p, Field.SOURCE_LO]), flights[p, Field.DESTINATION_LO]), flights[p, Field.FRAGMENT_ID]) & mask
+    slot = _home(table, key, flights[p, Field.SOURCE_LO], flights[p, Field.DESTINATION_LO], flights[p, Field.FRAGMENT_ID])
     while table[slot, Fragment.KEY] != 0:
         if (
             table[slot, Fragment.KEY] == key
@@ -106,6 +113,28 @@ def remember(tables: Tables, state: State, p: int, place: int, direction: int, d
         ):
             state.queue[at, Event.TIME_NS] = now
             queue.rise(state, at)
+
+
+@kernel
+def clear(table: Matrix, fresh: Matrix, now: int) -> int:
+    """Copy what still holds into an empty table; gives how many rows."""
+    copied = 0
+    for row in range(table.shape[0]):
+        if table[row, Fragment.KEY] == 0 or table[row, Fragment.EXPIRES_NS] <= now:
+            continue
+        slot = _home(
+            fresh,
+            table[row, Fragment.KEY],
+            table[row, Fragment.SOURCE_LO],
+            table[row, Fragment.DESTINATION_LO],
+            table[row, Fragment.ID],
+        )
+        while fresh[slot, Fragment.KEY] != 0:
+            slot = (slot + 1) & (fresh.shape[0] - 1)
+        for column in range(COLUMNS):
+            fresh[slot, column] = table[row, column]
+        copied += 1
+    return copied
 
 
 @kernel

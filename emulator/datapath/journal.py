@@ -45,11 +45,9 @@ def finish(state: State, p: int, now: int, stage: int, place: int, verdict: int,
     """End a packet: its last step, its outcome, what it means to those who wait for it; its row is free again."""
     note(state, p, now, stage, place, verdict, reason, rule, 0, 0, 0, 0)
     flights = state.flights
-    row = flights[p, Field.INDEX]
-    outcomes = state.outcomes
-    if row >= FIRST_BORN:
-        row -= FIRST_BORN
-        outcomes = state.born_outcomes
+    row, outcomes = flights[p, Field.INDEX] - state.counts[Count.FIRST, 0], state.outcomes
+    if flights[p, Field.INDEX] >= FIRST_BORN:
+        row, outcomes = flights[p, Field.INDEX] - FIRST_BORN, state.born_outcomes
     outcomes[row, Outcome.VERDICT] = verdict
     outcomes[row, Outcome.REASON] = reason
     outcomes[row, Outcome.STAGE] = stage

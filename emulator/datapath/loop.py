@@ -16,6 +16,7 @@ from emulator.datapath.fragments import wake
 from emulator.datapath.gateways import send_from_outside, transit
 from emulator.datapath.journal import STEPS_AN_EVENT, finish, passed
 from emulator.datapath.leave import in_a_subnet, leave, next_hop
+from emulator.datapath.share import skip_foreign
 from emulator.datapath.spawn import SPARE
 from emulator.datapath.stages import DELIVERED, EXEMPT, SENT, arrive, send
 from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
@@ -56,9 +57,9 @@ IDLE, LIMIT, ENTRIES, QUEUE, FLIGHTS, JOURNAL, FLOWS, FRAGMENTS, BIRTHS, TRANSLA
 def _room(state: State) -> int:
     """What must grow before one more event may run; IDLE if nothing must."""
     counts = state.counts
-    if 2 * (counts[Count.LIVE, 0] + FREE_ROOM) > state.entries.shape[0]:
+    if 8 * (counts[Count.LIVE, 0] + FREE_ROOM) > 5 * state.entries.shape[0]:
         return ENTRIES
-    if counts[Count.QUEUED, 0] + counts[Count.WAITING, 0] + SPARE > state.queue.shape[0]:
+    if counts[Count.QUEUED, 0] + counts[Count.WAITING, 0] + SPARE + 1 > state.queue.shape[0]:
         return QUEUE
     if counts[Count.FREE, 0] < SPARE:
         return FLIGHTS
@@ -109,7 +110,7 @@ def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
             causes.wait(state, p)
             return
         if blocked != causes.SEND:
-            state.outcomes[flights[p, Field.INDEX], Outcome.HANGS_ON] = blocked
+            state.outcomes[flights[p, Field.INDEX] - state.counts[Count.FIRST, 0], Outcome.HANGS_ON] = blocked
             finish(state, p, now, SENT, way.place, _UNSENT, _HELD_BACK, 0)
             return
         causes.began(state, p)
@@ -139,11 +140,8 @@ def _send(tables: Tables, state: State, p: int, place: int, now: int) -> None:
 
 
 @kernel
-def _run(tables: Tables, state: State, causal: int) -> None:
-    """Take the first event of the queue and act on it."""
-    now, kind = state.queue[0, Event.TIME_NS], state.queue[0, Event.KIND]
-    p, place = state.queue[0, Event.FLIGHT], state.queue[0, Event.PLACE]
-    queue.pop(state)
+def _run(tables: Tables, state: State, kind: int, p: int, place: int, now: int, causal: int) -> None:
+    """Act on an event."""
     wake(state, p, now)
     if kind == _SEND and place == NOWHERE:
         _enter(tables, state, p, now, causal)
@@ -172,7 +170,19 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
     for _ in range(limit):
         need = _room(state)
         if need != IDLE:
+            queue.settle(state)
             return need
+        if queue.next_is_first(state):
+            p = counts[Count.NEXT_FLIGHT, 0] - 1
+            counts[Count.NEXT_FLIGHT, 0] = 0
+            _run(tables, state, counts[Count.NEXT_KIND, 0], p, counts[Count.NEXT_PLACE, 0], counts[Count.NOW_NS, 0], causal)
+            if counts[Count.ARRIVED, 0] != 0:
+                queue.settle(state)
+                return HOST
+            continue
+        queue.settle(state)
+        if counts[Count.SHARES, 0] > 1:
+            skip_foreign(tables, state, feed)
         queued, fed = counts[Count.QUEUED, 0] > 0, counts[Count.FED, 0] < feed.shape[0]
         if not queued and not fed:
             return IDLE
@@ -197,8 +207,13 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
         else:
             if state.queue[0, Event.TIME_NS] > until:
                 return IDLE
-            counts[Count.NOW_NS, 0] = state.queue[0, Event.TIME_NS]
-            _run(tables, state, causal)
+            now, kind = state.queue[0, Event.TIME_NS], state.queue[0, Event.KIND]
+            p, place = state.queue[0, Event.FLIGHT], state.queue[0, Event.PLACE]
+            counts[Count.NOW_NS, 0] = now
+            queue.pop(state)
+            _run(tables, state, kind, p, place, now, causal)
         if counts[Count.ARRIVED, 0] != 0:
+            queue.settle(state)
             return HOST
+    queue.settle(state)
     return LIMIT

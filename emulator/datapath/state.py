@@ -197,8 +197,12 @@ class Sighting(IntEnum):
 
 
 class Count(IntEnum):
-    """Rows of ``counts`` (n, 1); the first two are the tracking table's own.  ARRIVED is the packet (index + 1) that a live
-    host has to look at, 0 if none."""
+    """Rows of ``counts`` (n, 1); the first two are the tracking table's own.
+
+    NEXT is the event beside the heap (see `queue`); NEXT_FLIGHT is its row plus one, 0 if there is none.  FIRST is the
+    packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.  ARRIVED is the packet
+    (index + 1) that a live host has to look at, 0 if none.
+    """
 
     LIVE = 0
     NEXT_ENTRY = 1
@@ -215,6 +219,12 @@ class Count(IntEnum):
     TRANSLATIONS = 12
     SIGHTINGS = 13
     ARRIVED = 14
+    NEXT_FLIGHT = 15
+    NEXT_KIND = 16
+    NEXT_PLACE = 17
+    FIRST = 18
+    SHARE = 19
+    SHARES = 20
 
 
 class LinkState(IntEnum):

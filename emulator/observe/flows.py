@@ -6,23 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from emulator.datapath.state import Outcome
-from emulator.model.services import ICMP, ICMPV6, protocol_name
+from emulator.datapath.causes import reindex
+from emulator.datapath.tally import EXAMPLE_COLUMNS, Sum, Total, tally
+from emulator.kernels import compiled
+from emulator.model.services import protocol_name
 from emulator.observe.words import Why, Words
-from emulator.policy.reasons import Verdict
+from emulator.policy.reasons import Reason, Verdict
 from emulator.wire.addresses import address
-from emulator.wire.headers import Field, Matrix
+from emulator.wire.headers import FIELDS, Field, Matrix
 
-_KEY = (
+MAX_DATAGRAMS = 65_536  # fragmented datagrams whose ports are known; the oldest are forgotten
+_DATAGRAM = [
     Field.FAMILY,
     Field.PROTOCOL,
     Field.SOURCE_HI,
     Field.SOURCE_LO,
     Field.DESTINATION_HI,
     Field.DESTINATION_LO,
-    Field.SOURCE_PORT,
-    Field.DESTINATION_PORT,
-)
+    Field.FRAGMENT_ID,
+]
 
 
 @dataclass(frozen=True)
@@ -78,99 +80,118 @@ class Flow:
         }
 
 
-def group_flows(headers: Matrix) -> tuple[Matrix, Matrix]:
-    """The flow number of each packet, and the first packet's row of each flow, flows in the order of their first packet.
+class Tally:
+    """What became of a capture's packets, conversation by conversation; takes them in pieces and keeps none of them.
 
-    Parameters
+    Attributes
     ----------
-    headers : (n, FIELDS) int64, in the order of time
-
-    Later fragments belong to their datagram's flow if its first fragment is there.
+    packets : how many came so far
     """
-    keys = headers[:, list(_KEY)].copy()
-    _join_fragments(headers, keys)
-    source, destination = keys[:, [2, 3, 6]], keys[:, [4, 5, 7]]
-    swap = np.zeros(len(keys), dtype=bool)
-    decided = np.zeros(len(keys), dtype=bool)
-    for column in range(3):
-        swap |= ~decided & (source[:, column] > destination[:, column])
-        decided |= source[:, column] != destination[:, column]
-    keys[swap] = keys[swap][:, [0, 1, 4, 5, 2, 3, 7, 6]]
-    if not len(keys):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[inverse.reshape(-1)], first[order]
 
+    def __init__(self) -> None:
+        self.packets = 0
+        self.sums = np.zeros((Sum.REASONS + max(Reason) + 1, 1), dtype=np.int64)
+        self._totals = np.zeros((64, len(Total)), dtype=np.int64)
+        self._index = np.zeros((128, 1), dtype=np.int64)
+        self._examples = np.zeros((64, EXAMPLE_COLUMNS), dtype=np.int64)
+        self._datagrams: dict[tuple[int, ...], tuple[int, int]] = {}
 
-def _join_fragments(headers: Matrix, keys: Matrix) -> None:
-    """Give later fragments the ports of their first fragment; ICMP has none at all."""
-    keys[np.isin(headers[:, Field.PROTOCOL], (ICMP, ICMPV6)), 6:] = 0
-    fragmented = (headers[:, Field.FRAGMENT_OFFSET] != 0) | (headers[:, Field.MORE_FRAGMENTS] != 0)
-    ports: dict[tuple[int, ...], tuple[int, int]] = {}
-    for row in np.flatnonzero(fragmented).tolist():
-        datagram = (*keys[row, :6].tolist(), int(headers[row, Field.FRAGMENT_ID]))
-        if headers[row, Field.FRAGMENT_OFFSET] == 0:
-            ports[datagram] = (int(keys[row, 6]), int(keys[row, 7]))
-        elif datagram in ports:
-            keys[row, 6:] = ports[datagram]
+    def add(self, headers: Matrix, seen: Matrix, outcomes: Matrix, first: int, machine: bool = False) -> None:
+        """Count some packets whose way has ended.
 
+        Parameters
+        ----------
+        headers : (n, FIELDS) int64, in the order of time, with the topology's addresses
+        seen : the same with the capture's own addresses
+        outcomes : (m, columns Outcome) int64, of packet ``first`` and those after it
+        machine : whether to compile
+        """
+        headers = self._with_ports(headers)
+        self.packets += len(headers)
+        count = compiled(tally) if machine else tally
+        done = 0
+        while True:
+            done = count(headers, seen, outcomes, first, done, self._totals, self._index, self._examples, self.sums)
+            if done == len(headers):
+                return
+            self._grow(machine)
 
-def flows_of(words: Words, headers: Matrix, outcomes: Matrix, seen: Matrix) -> list[Flow]:
-    """The flows of a replay, skipped packets left out.
+    def _grow(self, machine: bool) -> None:
+        if self.sums[Sum.EXAMPLES, 0] == len(self._examples):
+            self._examples = np.concatenate([self._examples, np.zeros_like(self._examples)])
+            return
+        self._totals = np.concatenate([self._totals, np.zeros_like(self._totals)])
+        self._index = np.zeros((2 * len(self._totals), 1), dtype=np.int64)
+        (compiled(reindex) if machine else reindex)(self._totals, int(self.sums[Sum.FLOWS, 0]), self._index)
 
-    Parameters
-    ----------
-    headers : (n, FIELDS) int64, in the order of time, with the topology's addresses
-    outcomes : (n, columns Outcome) int64, by INDEX
-    seen : (n, FIELDS) int64, the headers with the capture's own addresses
-    """
-    verdicts = outcomes[headers[:, Field.INDEX], Outcome.VERDICT]
-    kept = verdicts != Verdict.SKIPPED
-    headers, seen, verdicts = headers[kept], seen[kept], verdicts[kept]
-    numbers, first = group_flows(headers)
-    count = len(first)
-    totals = {kind: np.bincount(numbers[verdicts == kind], minlength=count) for kind in (Verdict.ACCEPT, Verdict.DROP, Verdict.UNSENT)}
-    blocked = _first_of(numbers, verdicts == Verdict.DROP, count)
-    held_back = _first_of(numbers, verdicts == Verdict.UNSENT, count)
-    flows = []
-    for number, row in enumerate(first.tolist()):
-        accepted, dropped, unsent = (int(totals[kind][number]) for kind in (Verdict.ACCEPT, Verdict.DROP, Verdict.UNSENT))
-        cause = blocked[number] if blocked[number] >= 0 else held_back[number]
-        why = words.why(headers[cause], outcomes[headers[cause, Field.INDEX]]) if cause >= 0 else None
-        verdict = "accept" if not dropped + unsent else "partial" if accepted else "drop"
-        flows.append(
-            Flow(
-                protocol_name(int(headers[row, Field.PROTOCOL])),
-                _endpoint(words, headers[row], seen[row], Field.SOURCE_HI, Field.SOURCE_PORT),
-                _endpoint(words, headers[row], seen[row], Field.DESTINATION_HI, Field.DESTINATION_PORT),
-                verdict,
-                accepted + dropped + unsent,
-                accepted,
-                dropped,
-                unsent,
-                int(headers[row, Field.INDEX]),
-                int(headers[row, Field.TIME_NS]),
-                why,
-            )
+    def _with_ports(self, headers: Matrix) -> Matrix:
+        """Header rows whose later fragments have the ports of their first fragment, where that was seen before them."""
+        rows = np.flatnonzero(headers[:, Field.FRAGMENT_OFFSET] | headers[:, Field.MORE_FRAGMENTS])
+        if not len(rows):
+            return headers
+        headers = headers.copy()
+        ports = [Field.SOURCE_PORT, Field.DESTINATION_PORT]
+        for row in rows.tolist():
+            datagram = tuple(headers[row, _DATAGRAM].tolist())
+            if headers[row, Field.FRAGMENT_OFFSET] == 0:
+                source, destination = headers[row, ports].tolist()
+                self._datagrams[datagram] = (source, destination)
+            elif datagram in self._datagrams:
+                headers[row, ports] = self._datagrams[datagram]
+        while len(self._datagrams) > MAX_DATAGRAMS:
+            del self._datagrams[next(iter(self._datagrams))]
+        return headers
+
+    def __len__(self) -> int:
+        return int(self.sums[Sum.FLOWS, 0])
+
+    def counts(self) -> dict[str, int]:
+        """Packets in all and by verdict."""
+        shown = (Verdict.ACCEPT, Verdict.DROP, Verdict.UNSENT, Verdict.SKIPPED)
+        return {"total": self.packets, **{verdict.name.lower(): int(self.sums[Sum.VERDICTS + verdict, 0]) for verdict in shown}}
+
+    def skipped(self) -> dict[str, int]:
+        """Skipped packets by reason."""
+        found = self.sums[Sum.REASONS :, 0]
+        return {Reason(number).name: int(found[number]) for number in np.flatnonzero(found).tolist()}
+
+    def flows(self, words: Words, blocked: bool = False) -> list[Flow]:
+        """The conversations in the order of their first packet, skipped packets left out; ``blocked``: those with drops alone."""
+        rows = self._totals[: len(self)]
+        if blocked:
+            rows = rows[rows[:, Total.DROPPED] > 0]
+        ends: dict[tuple[int, ...], tuple[str, str, str]] = {}
+        return [self._flow(words, row, ends) for row in rows.tolist()]
+
+    def _flow(self, words: Words, row: list[int], ends: dict[tuple[int, ...], tuple[str, str, str]]) -> Flow:
+        accepted, dropped, unsent = row[Total.ACCEPTED], row[Total.DROPPED], row[Total.UNSENT]
+        cause, family, why = row[Total.DROP] or row[Total.HOLD], row[Total.FAMILY], None
+        if cause:
+            example = self._examples[cause - 1]
+            why = words.why(example[:FIELDS], example[FIELDS:])
+        points = []
+        for column, seen_column, port in (
+            (Total.SOURCE_HI, Total.SEEN_SOURCE_HI, Total.SOURCE_PORT),
+            (Total.DESTINATION_HI, Total.SEEN_DESTINATION_HI, Total.DESTINATION_PORT),
+        ):
+            key = (family, row[column], row[column + 1], row[seen_column], row[seen_column + 1])
+            if key not in ends:
+                ends[key] = (str(address(family, *key[3:])), *words.host(address(family, *key[1:3])))
+            ip, name, owner = ends[key]
+            points.append(Endpoint(ip, row[port], name, owner))
+        return Flow(
+            protocol_name(row[Total.PROTOCOL]),
+            points[0],
+            points[1],
+            "accept" if not dropped + unsent else "partial" if accepted else "drop",
+            accepted + dropped + unsent,
+            accepted,
+            dropped,
+            unsent,
+            row[Total.INDEX],
+            row[Total.TIME_NS],
+            why,
         )
-    return flows
-
-
-def _first_of(numbers: Matrix, chosen: Any, count: int) -> Matrix:
-    """For each flow the first chosen row, -1 if there is none."""
-    found = np.full(count, -1, dtype=np.int64)
-    rows = np.flatnonzero(chosen)[::-1]
-    found[numbers[rows]] = rows
-    return found
-
-
-def _endpoint(words: Words, header: Any, seen: Any, hi: int, port: int) -> Endpoint:
-    family = int(header[Field.FAMILY])
-    name, key = words.host(address(family, int(header[hi]), int(header[hi + 1])))
-    return Endpoint(str(address(family, int(seen[hi]), int(seen[hi + 1]))), int(header[port]), name, key)
 
 
 def blocked_reasons(flows: list[Flow]) -> list[tuple[Why, int, int]]:

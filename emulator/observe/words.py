@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from emulator.datapath.state import Outcome
+from emulator.kernels import compiled, pays
 from emulator.model.entities import NetworkInterface, Subnet
 from emulator.model.groups import AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
 from emulator.model.services import ALL, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
@@ -17,12 +18,15 @@ from emulator.observe import wayout
 from emulator.observe.wayout import WayOut
 from emulator.policy.compile import Ids
 from emulator.policy.reasons import STAGE_CODE, TEXT, Miss, Reason, Stage, Verdict
-from emulator.policy.rules import Subject, miss
-from emulator.policy.tables import RuleColumn, Tables
+from emulator.policy.rules import Subject, miss, nearest_miss
+from emulator.policy.tables import RuleColumn, Tables, row_of
 from emulator.wire.addresses import address
 from emulator.wire.headers import Field
 
 GROUP_REASONS = (Reason.ENI_SG_RULES_MISMATCH, Reason.SG_HAS_NO_RULES, Reason.SG_REFERENCES_NOT_PRESERVED)
+_BESIDE = [Field.PROTOCOL, Field.TYPE, Field.CODE, Field.FRAGMENT_OFFSET]
+MAX_WHYS = 65_536  # kept to be told again
+SEARCH_WORK = 10  # packets' worth of a search for the nearest rule, to see whether compiling pays
 _SIDE = {Direction.INGRESS: "source", Direction.EGRESS: "destination"}
 
 
@@ -107,6 +111,7 @@ class Words:
         self.topology, self.ids, self.tables = topology, ids, tables
         self.rules = dict(_named_rules(topology))
         self._whys: dict[tuple[int, ...], Why] = {}
+        self._searches = 0
 
     def place(self, number: int) -> str:
         """The name of a place by its id: ``web-1:eth0``, ``internet``."""
@@ -138,11 +143,13 @@ class Words:
         """
         if outcome[Outcome.VERDICT] == Verdict.ACCEPT:
             return None
-        key = (
-            *(int(outcome[column]) for column in Outcome if column not in (Outcome.TIME_NS, Outcome.TTL_SPENT, Outcome.SOURCE_PORT)),
-            *(int(header[column]) for column in (Field.PROTOCOL, Field.TYPE, Field.CODE, Field.FRAGMENT_OFFSET)),
-        )
+        values = outcome.tolist()
+        for column in (Outcome.TIME_NS, Outcome.TTL_SPENT, Outcome.SOURCE_PORT):
+            values[column] = 0
+        key = (*values, *header[_BESIDE].tolist())
         if key not in self._whys:
+            if len(self._whys) >= MAX_WHYS:
+                self._whys.clear()
             self._whys[key] = self._why(header, outcome)
         return self._whys[key]
 
@@ -216,8 +223,14 @@ class Words:
 
     def nearest(self, eni_id: str, direction: Direction, subject: Subject) -> NearMiss | None:
         """The rule that failed on the fewest fields, peer rather than port if there is a choice; None if no rule is there."""
-        found = [candidate for candidate in self.misses(eni_id, direction, subject) if candidate.fields]
-        return min(found, key=lambda candidate: (candidate.fields.bit_count(), -int(candidate.fields)), default=None)
+        self._searches += 1
+        search = compiled(nearest_miss) if pays(nearest_miss, self._searches * SEARCH_WORK) else nearest_miss
+        found = search(self.tables, row_of(self.tables, self.ids.of(eni_id)), int(direction), subject)
+        named = self.rule(self.tables.rules[found.rule, RuleColumn.ID]) if found.rule >= 0 else None
+        if named is None:
+            return None
+        fields = Miss(int(found.fields))
+        return NearMiss(named, fields, self.miss_text(named, fields, subject))
 
     def _group_text(self, eni_id: str, direction: Direction, header: Any, outcome: Any, reason: Reason, nearest: NearMiss | None) -> str:
         groups = [self.topology.entities[key].name for key in self.topology.get(eni_id, NetworkInterface).security_groups]

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 
 import numpy as np
 
+from emulator.kernels import compiled, pays
 from emulator.model.edits import is_stale
 from emulator.model.entities import (
     EgressOnlyInternetGateway,
@@ -26,6 +27,7 @@ from emulator.policy.compile_gateways import Gateways, zone_id
 from emulator.policy.compile_places import index, links
 from emulator.policy.compile_routes import routes
 from emulator.policy.conntrack import GATEWAY_STREAM_NS, GATEWAY_TCP_NS, GATEWAY_UDP_NS
+from emulator.policy.filters import SLOTS, fill_all, words_of
 from emulator.policy.rules import PeerKind
 from emulator.policy.tables import (
     ACCESS_BLOCKED,
@@ -69,6 +71,7 @@ class _Compiler(Work):
 
     def __init__(self, topology: Topology, ids: Ids) -> None:
         super().__init__(topology, ids)
+        self.everyone: list[list[int]] = []
         self.rules: list[list[int]] = []
         self.lists: dict[str, tuple[int, int]] = {}
         self.group_rows: dict[str, int] = {}
@@ -107,9 +110,24 @@ class _Compiler(Work):
                 for rule in group.rules(direction):
                     self.rule(rule, rule.id, is_stale(self.topology, group, rule))
                 row += [start, len(self.rules)]
+            everyone = len(self.everyone)
+            for way in range(2):
+                self.everyone += [
+                    [rule, way] for rule in range(row[1 + 2 * way], row[2 + 2 * way]) if self.rules[rule][RuleColumn.EVERYONE]
+                ]
             self.group_rows[group.id] = len(rows)
-            rows.append(row)
+            rows.append([*row, 0, 0, everyone, len(self.everyone)])
         return matrix(rows, len(Group))
+
+    def filters(self, groups: Matrix, rules: Matrix, blocks: Matrix) -> Matrix:
+        """The slots of all groups; where each group's stand is written in ``groups``."""
+        counts = np.concatenate(
+            [groups[:, Group.INGRESS_END] - groups[:, Group.INGRESS], groups[:, Group.EGRESS_END] - groups[:, Group.EGRESS]]
+        )
+        slots = np.zeros((max(2 * SLOTS * sum(words_of(count) for count in counts.tolist()), 1), 1), dtype=np.int64)
+        work = len(rules) // 2 + len(blocks) // 20  # a rule costs about half a packet
+        (compiled(fill_all) if pays(fill_all, work) else fill_all)(groups, rules, blocks, slots)
+        return slots
 
     def acl(self, acl: NetworkAcl) -> list[int]:
         spans = []
@@ -225,6 +243,7 @@ def compile_tables(topology: Topology, ids: Ids) -> Tables:
     work = _Compiler(topology, ids)
     work.place(INTERNET, PlaceKind.OUTSIDE, 0)
     groups = work.groups()
+    filters = work.filters(groups, matrix(work.rules, len(RuleColumn)), matrix(work.blocks, len(PrefixBlock)))
     vpcs = work.vpcs()
     rows, spans = routes(work)
     joined = Gateways(work, spans)
@@ -243,6 +262,8 @@ def compile_tables(topology: Topology, ids: Ids) -> Tables:
         groups=groups,
         rules=matrix(work.rules, len(RuleColumn)),
         blocks=matrix(work.blocks, len(PrefixBlock)),
+        filters=filters,
+        everyone=matrix(work.everyone, 2),
         index=addresses,
         subnets=subnets,
         vpcs=vpcs,

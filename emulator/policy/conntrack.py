@@ -240,6 +240,19 @@ def remove(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, slot:
 
 
 @kernel
+def rehash(entries: Matrix, fresh: Matrix) -> int:
+    """Copy all entries into an empty table of another size; gives how many."""
+    copied = 0
+    for slot in range(entries.shape[0]):
+        if entries[slot, Entry.KEY] != 0:
+            at = -find(fresh, key_at(entries, slot)) - 1
+            for column in range(8):
+                fresh[at, column] = entries[slot, column]
+            copied += 1
+    return copied
+
+
+@kernel
 def sweep(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, instance: int, now: int) -> int:
     """Remove an instance's dead entries (-1: everybody's); gives when the next of the living ones is due."""
     due = 1 << 62

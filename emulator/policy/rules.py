@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from emulator.kernels import kernel
+from emulator.policy.filters import BITS, SLOTS, address_slot, lowest_bit, port_slot, words_of
 from emulator.policy.reasons import Miss
 from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PrefixBlock, RuleColumn, Tables, row_of
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP
@@ -139,17 +140,63 @@ class Match(NamedTuple):
 @kernel
 def first_match(tables: Tables, eni: int, direction: int, subject: Subject) -> Match:
     """The first rule, over all groups of an interface row, that allows a subject (SG-4, SG-5)."""
-    any_rule, identity_lost = 0, 0
+    any_rule = 0
+    # A later fragment shows no port, so its port slot says nothing.
+    port = port_slot(subject.protocol, subject.port) if subject.port != ALL else ALL
+    address = address_slot(subject.family, subject.hi, subject.lo)
+    for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
+        group = tables.memberships[at, Membership.GROUP_ROW]
+        start, end = direction_start(tables, group, direction), direction_end(tables, group, direction)
+        if start == end:
+            continue
+        any_rule = 1
+        words = words_of(end - start)
+        by_port = tables.groups[group, Group.INGRESS_FILTER] if direction == INGRESS else tables.groups[group, Group.EGRESS_FILTER]
+        by_address = by_port + (SLOTS + address) * words
+        for word in range(words):
+            candidates = tables.filters[by_address + word, 0]
+            if port != ALL:
+                candidates &= tables.filters[by_port + port * words + word, 0]
+            while candidates != 0:
+                rule = start + word * BITS + lowest_bit(candidates)
+                if miss(tables, rule, subject) == 0:
+                    return Match(rule, 1, 0)
+                candidates &= candidates - 1
+    return Match(-1, any_rule, _lost_identity(tables, eni, direction, subject) if subject.lost != 0 else 0)
+
+
+@kernel
+def _lost_identity(tables: Tables, eni: int, direction: int, subject: Subject) -> int:
+    """1 if some rule of an interface would have matched had group identity not been lost on the way (SG-25)."""
     for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
         group = tables.memberships[at, Membership.GROUP_ROW]
         for rule in range(direction_start(tables, group, direction), direction_end(tables, group, direction)):
-            any_rule = 1
-            bits = miss(tables, rule, subject)
-            if bits == 0:
-                return Match(rule, 1, 0)
-            if bits == _IDENTITY:
-                identity_lost = 1
-    return Match(-1, any_rule, identity_lost)
+            if miss(tables, rule, subject) == _IDENTITY:
+                return 1
+    return 0
+
+
+class Nearest(NamedTuple):
+    """The rule row that failed on the fewest fields (-1 if there is none), and those fields."""
+
+    rule: int
+    fields: int
+
+
+@kernel
+def nearest_miss(tables: Tables, eni: int, direction: int, subject: Subject) -> Nearest:
+    """The rule of an interface's groups that came nearest; of equals the one that failed on the later field, then the first."""
+    best, best_fields, fewest = -1, 0, 64
+    for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
+        group = tables.memberships[at, Membership.GROUP_ROW]
+        for rule in range(direction_start(tables, group, direction), direction_end(tables, group, direction)):
+            fields = miss(tables, rule, subject)
+            count, rest = 0, fields
+            while rest != 0:
+                count, rest = count + 1, rest & (rest - 1)
+            if fields != 0 and (count < fewest or (count == fewest and fields > best_fields)):
+                best, best_fields, fewest = rule, fields, count
+    return Nearest(best, best_fields)
 
 
 @kernel
@@ -163,23 +210,18 @@ def untracked_pair(tables: Tables, eni: int, direction: int, family: int, protoc
     opens, answers = False, False
     for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
         group = tables.memberships[at, Membership.GROUP_ROW]
-        for way in range(2):
-            for rule in range(direction_start(tables, group, way), direction_end(tables, group, way)):
-                rules = tables.rules
-                if (
-                    rules[rule, RuleColumn.PEER] != _PEER_BLOCK
-                    or rules[rule, RuleColumn.FAMILY] != family
-                    or rules[rule, RuleColumn.EVERYONE] == 0
-                ):
-                    continue
-                allowed = rules[rule, RuleColumn.PROTOCOL]
-                if allowed != ALL and allowed != protocol:
-                    continue
-                if way == direction:
-                    if allowed == ALL or rules[rule, RuleColumn.FROM] <= port <= rules[rule, RuleColumn.TO]:
-                        opens = True
-                elif allowed == ALL or (rules[rule, RuleColumn.FROM] == 0 and rules[rule, RuleColumn.TO] == 65535):
-                    answers = True
+        for row in range(tables.groups[group, Group.EVERYONE], tables.groups[group, Group.EVERYONE_END]):
+            rules, rule = tables.rules, tables.everyone[row, 0]
+            if rules[rule, RuleColumn.FAMILY] != family:
+                continue
+            allowed = rules[rule, RuleColumn.PROTOCOL]
+            if allowed != ALL and allowed != protocol:
+                continue
+            if tables.everyone[row, 1] == direction:
+                if allowed == ALL or rules[rule, RuleColumn.FROM] <= port <= rules[rule, RuleColumn.TO]:
+                    opens = True
+            elif allowed == ALL or (rules[rule, RuleColumn.FROM] == 0 and rules[rule, RuleColumn.TO] == 65535):
+                answers = True
         if opens and answers:
             return True
     return False

@@ -12,6 +12,7 @@ from emulator.wire.hashing import mix
 from emulator.wire.headers import Matrix
 
 INGRESS, EGRESS = 0, 1
+ALL_PROTOCOLS = -1
 
 
 class PlaceKind(IntEnum):
@@ -75,13 +76,18 @@ class Membership(IntEnum):
 
 
 class Group(IntEnum):
-    """Columns of ``groups``: where its rules stand in ``rules``."""
+    """Columns of ``groups``: where its rules stand in ``rules``, where its slots in ``filters``, and which rows of
+    ``everyone`` name its rules for everyone."""
 
     ID = 0
     INGRESS = 1
     INGRESS_END = 2
     EGRESS = 3
     EGRESS_END = 4
+    INGRESS_FILTER = 5
+    EGRESS_FILTER = 6
+    EVERYONE = 7
+    EVERYONE_END = 8
 
 
 class RuleColumn(IntEnum):
@@ -259,6 +265,8 @@ class Tables(NamedTuple):
     groups: Matrix
     rules: Matrix
     blocks: Matrix
+    filters: Matrix
+    everyone: Matrix
     index: Matrix  # type: ignore[assignment]  # hides tuple.index, which nobody calls on tables
     subnets: Matrix
     vpcs: Matrix

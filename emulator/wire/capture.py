@@ -1,6 +1,6 @@
 """Capture files to chunks of frames: pcap, pcapng, and gzip of either, in constant memory.
 
-    file ─► gunzip, if it begins like gzip ─► one buffer of about 16 MiB ─► walk the records ─► Chunk(buffer, records)
+    file ─► gunzip, if it begins like gzip ─► one buffer of about 4 MiB ─► walk the records ─► Chunk(buffer, records)
               ▲                                                                   │
               └────── a record that is not whole: carry it over, read on ─────────┘
 
@@ -11,6 +11,7 @@ and leaves a line in `Capture.troubles`.  How records are laid out is in `walk`.
 import os
 from collections.abc import Iterator
 from struct import Struct
+from sys import getrefcount
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -25,7 +26,9 @@ __all__ = ["LINK_TYPES", "MAX_FRAME", "Capture", "Chunk", "Record", "read_frames
 
 LINK_TYPES = frozenset({0, 1, 9, 12, 14, 101, 108, 113, 228, 229, 276})
 """BSD null, Ethernet, PPP, raw IP (12, 14, 101), BSD loop, Linux SLL, IPv4, IPv6, Linux SLL2."""
-READ_BYTES = 16 * 1024 * 1024
+READ_BYTES = 4 * 1024 * 1024
+_PACKET_BYTES = 500  # a guess
+_OURS = 2  # references to the memory when no chunk has it: ours, and the question's own
 _MAGICS = [SECTION_MAGIC, *(magic.to_bytes(4, order) for magic in PCAP_MAGICS for order in ("little", "big"))]
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive; unpack it first",
@@ -42,7 +45,7 @@ class Chunk(NamedTuple):
 
     Attributes
     ----------
-    buffer : (m,) uint8, a piece of the file; chunks may share it
+    buffer : (m,) uint8, a piece of the file; chunks may share it, and it stays as it is for as long as somebody has it
     records : (n, 6) int64, columns Record; OFFSET is a place in the buffer
     """
 
@@ -55,7 +58,7 @@ class Capture:
 
     Parameters
     ----------
-    path : a pcap or pcapng file, or gzip of one; told apart by content, not by name
+    path : a pcap or pcapng file, or gzip of one, told apart by content, not by name; ``-`` is standard input
 
     Attributes
     ----------
@@ -74,14 +77,16 @@ class Capture:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._name = os.fspath(path)
+        self._name = "standard input" if path == "-" else os.fspath(path)
         self.packets = 0
         self.troubles: list[str] = []
-        self._buffer = bytearray()
+        self._store = np.empty(0, np.uint8)
+        self._buffer = memoryview(b"")
         self._at = 0
         self._ended = False
         try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed at the end of reading
+            # Closed at the end of reading; standard input is read by its number and stays open.
+            self._file = open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-")  # noqa: SIM115
         except FileNotFoundError:
             raise CaptureError(f"{self._name}: no such file; check the name") from None
         except IsADirectoryError:
@@ -117,11 +122,12 @@ class Capture:
     def chunks(self, packets: int = 65536) -> Iterator[Chunk]:
         """The packets in file order, at most so many a chunk, from where reading stopped before.
 
-        A chunk also ends with the buffer, about every 16 MiB, so that memory stays the same whatever the file says.
+        A chunk also ends with the buffer, about every 4 MiB, so that memory stays the same whatever the file says.
         """
         if packets < 1:
             raise UsageError(f"chunks of {packets} packets: ask for at least 1")
         while not self._ended:
+            self._walk.work = max(self.size // _PACKET_BYTES, self.packets)
             records, self._at, trouble = self._walk.walk(self._buffer, self._at, packets, self.packets + 1)
             self.packets += len(records)
             buffer = self._buffer
@@ -131,6 +137,7 @@ class Capture:
                 self._end(self._source.trouble or (self._walk.cut(self.packets + 1) if self._buffer else ""))
             if len(records):
                 yield Chunk(np.frombuffer(buffer, np.uint8), records)
+            del buffer
 
     def _end(self, trouble: str) -> None:
         if trouble:
@@ -141,22 +148,32 @@ class Capture:
         self.close()
 
     def _fill(self) -> bool:
-        """Read on, into a new buffer as chunks keep the old one; false when nothing more came."""
-        buffer = self._buffer[self._at :]
-        kept = len(buffer)
-        while len(buffer) < kept + READ_BYTES:
-            piece = self._source.read(min(64 * PIECE, kept + READ_BYTES - len(buffer)))
+        """Read on; false when nothing more came.
+
+        The memory is used again, unless a chunk still has it: fresh memory costs more than reading into it.
+        """
+        rest = bytes(self._buffer[self._at :])
+        kept = len(rest)
+        self._buffer = memoryview(b"")
+        if len(self._store) < kept + READ_BYTES or getrefcount(self._store) > _OURS:
+            self._store = np.empty(kept + READ_BYTES, np.uint8)
+        store = memoryview(self._store)  # type: ignore[arg-type]
+        store[:kept] = rest
+        length = kept
+        while length < kept + READ_BYTES:
+            piece = self._source.read(min(8 * PIECE, kept + READ_BYTES - length))
             if not piece:
                 break
-            buffer += piece
-        self._buffer, self._at = buffer, 0
-        return len(buffer) > kept
+            store[length : length + len(piece)] = piece
+            length += len(piece)
+        self._buffer, self._at = store[:length], 0
+        return length > kept
 
     def _open_source(self) -> File | Gunzip:
         begin = self._raw.read(PIECE)
         if begin.startswith(GZIP_MAGIC):
             return Gunzip(self._raw, begin)
-        self._buffer += begin
+        self._buffer = memoryview(begin)
         return self._raw
 
     def _open_walk(self) -> PcapWalk | PcapngWalk:
@@ -205,7 +222,7 @@ class Capture:
         """Refuse a file whose interfaces, as far as the first buffer shows, all have unknown link types."""
         buffer, at, unknown = self._buffer, 0, -1
         while at + 20 <= len(buffer):
-            if buffer.startswith(SECTION_MAGIC, at):
+            if buffer[at : at + 4] == SECTION_MAGIC:
                 order = section_order(buffer, at) or order
             kind, length, link_type = Struct(order + "IIH").unpack_from(buffer, at)
             if length < 12 or length & 3:

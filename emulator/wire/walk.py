@@ -12,6 +12,9 @@ with its own byte order and its own interfaces; each interface has a link type a
 A walk stops before a record that is not whole in the buffer, and at the first that cannot be true.  A simple packet block
 has no time; its packet gets time 0, as in libpcap.
 
+Long stretches are walked by kernels, compiled where that pays.  The one for pcapng knows enhanced packet blocks of known
+interfaces alone, and leaves the rest, and every trouble, to the words in Python.
+
 Sources: draft-ietf-opsawg-pcap; draft-ietf-opsawg-pcapng §3–4.  Limits as in libpcap: MAXIMUM_SNAPLEN in pcap-int.h,
 MAX_BLOCKSIZE in sf-pcapng.c.
 """
@@ -22,6 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from emulator.kernels import compiled, kernel, pays
+from emulator.wire.headers import Bytes, Matrix, byte
 
 MAX_FRAME = 262_144
 """Bytes; a record that claims more is taken for a broken one."""
@@ -70,6 +76,74 @@ class Walked(NamedTuple):
     trouble: str
 
 
+@kernel
+def word(buffer: Bytes, at: int, big: int) -> int:
+    """Four bytes in a file's byte order."""
+    if big != 0:
+        return (byte(buffer, at) << 24) | (byte(buffer, at + 1) << 16) | (byte(buffer, at + 2) << 8) | byte(buffer, at + 3)
+    return (byte(buffer, at + 3) << 24) | (byte(buffer, at + 2) << 16) | (byte(buffer, at + 1) << 8) | byte(buffer, at)
+
+
+class Stretch(NamedTuple):
+    """How many records a kernel walked, where it stopped, and what the last record claimed to have captured."""
+
+    records: int
+    at: int
+    captured: int
+
+
+@kernel
+def walk_pcap(
+    buffer: Bytes, end: int, at: int, limit: int, big: int, head: int, fraction_ns: int, link_type: int, records: Matrix
+) -> Stretch:
+    """Walk at most ``limit`` whole pcap records; stops at one that is not whole or claims more than `MAX_FRAME`."""
+    count, captured = 0, 0
+    while count < limit and at + head <= end:
+        captured = word(buffer, at + 8, big)
+        if captured > MAX_FRAME or at + head + captured > end:
+            break
+        records[count, 0] = at + head
+        records[count, 1] = captured
+        records[count, 2] = word(buffer, at + 12, big)
+        records[count, 3] = word(buffer, at, big) * 1_000_000_000 + word(buffer, at + 4, big) * fraction_ns
+        records[count, 4] = link_type
+        records[count, 5] = 0
+        count += 1
+        at += head + captured
+    return Stretch(count, at, captured)
+
+
+@kernel
+def walk_packets(buffer: Bytes, end: int, at: int, limit: int, big: int, interfaces: Matrix, first: int, records: Matrix) -> Stretch:
+    """Walk at most ``limit`` enhanced packet blocks that are plainly in order; stops at anything else.
+
+    Parameters
+    ----------
+    interfaces : (n, 5) int64, columns link type, multiplier, divisor, offset in ns, most ticks that stay inside 64 bits
+    first : number of the section's first interface in the file
+    """
+    count = 0
+    while count < limit and at + 32 <= end and word(buffer, at, big) == _PACKET:
+        length, number = word(buffer, at + 4, big), word(buffer, at + 8, big)
+        if length < 32 or length & 3 != 0 or length > MAX_BLOCK or at + length > end or number >= interfaces.shape[0]:
+            break
+        high, captured = word(buffer, at + 12, big), word(buffer, at + 20, big)
+        if word(buffer, at + length - 4, big) != length or captured > MAX_FRAME or captured > length - 32 or high >= 1 << 30:
+            break
+        ticks = (high << 32) | word(buffer, at + 16, big)
+        if ticks > interfaces[number, 4]:
+            break
+        records[count, 0] = at + 28
+        records[count, 1] = captured
+        records[count, 2] = word(buffer, at + 24, big)
+        records[count, 3] = ticks * interfaces[number, 1] // interfaces[number, 2] + interfaces[number, 3]
+        records[count, 4] = interfaces[number, 0]
+        records[count, 5] = first + number
+        count += 1
+        at += length
+    return Stretch(count, at, 0)
+
+
 class PcapWalk:
     """The walk through the records of a pcap file.
 
@@ -78,7 +152,13 @@ class PcapWalk:
     order : "<" or ">", as in `struct`
     magic : a key of `PCAP_MAGICS`
     link_type : of all its packets
+
+    Attributes
+    ----------
+    work : a guess at the packets of the whole file, which says whether compiled walking pays
     """
+
+    work = 0
 
     def __init__(self, order: str, magic: int, link_type: int) -> None:
         self._order, self._link_type = order, link_type
@@ -89,8 +169,13 @@ class PcapWalk:
         """The trouble of a file that ends within packet ``number``."""
         return f"cut in the middle of packet {number}"
 
-    def walk(self, buffer: bytearray, at: int, limit: int, number: int) -> Walked:
+    def walk(self, buffer: memoryview, at: int, limit: int, number: int) -> Walked:
         """At most ``limit`` whole records from ``at``, of which the first is packet ``number``, counted from 1."""
+        if pays(walk_pcap, self.work):
+            rows = np.empty((min(limit, (len(buffer) - at) // self._head), len(Record)), np.int64)
+            data, big = np.frombuffer(buffer, np.uint8), int(self._order == ">")
+            walked = compiled(walk_pcap)(data, len(data), at, len(rows), big, self._head, self._fraction_ns, self._link_type, rows)
+            return Walked(rows[: walked.records], int(walked.at), self._too_large(walked.captured, number + walked.records))
         # One loop for the places, which hang on each other; then all other fields at once.
         end, head = len(buffer), self._head
         size = Struct(self._order + "I").unpack_from
@@ -103,9 +188,7 @@ class PcapWalk:
                 break
             places.append(at)
             at = following
-        trouble = ""
-        if captured > MAX_FRAME:
-            trouble = f"packet {number + len(places)} claims {captured} bytes, more than {MAX_FRAME}, so the file is broken there"
+        trouble = self._too_large(captured, number + len(places))
         records = np.empty((len(places), len(Record)), np.int64)
         if places:
             starts = np.array(places, np.int64)
@@ -119,6 +202,11 @@ class PcapWalk:
             records[:, Record.INTERFACE] = 0
         return Walked(records, at, trouble)
 
+    def _too_large(self, captured: int, number: int) -> str:
+        if captured <= MAX_FRAME:
+            return ""
+        return f"packet {number} claims {captured} bytes, more than {MAX_FRAME}, so the file is broken there"
+
 
 class _Interface(NamedTuple):
     link_type: int
@@ -127,8 +215,15 @@ class _Interface(NamedTuple):
     divisor: int
     offset_ns: int
 
+    def row(self) -> tuple[int, int, int, int, int]:
+        """What `walk_packets` needs; no ticks at all where the numbers could leave 64 bits."""
+        small = max(self.multiplier, self.divisor) < 2**62 and abs(self.offset_ns) < 2**61
+        if not small:
+            return self.link_type, 1, 1, 0, -1
+        return self.link_type, self.multiplier, self.divisor, self.offset_ns, (2**61 - 1) // self.multiplier
 
-def section_order(buffer: bytes | bytearray, at: int) -> str:
+
+def section_order(buffer: bytes | memoryview, at: int) -> str:
     """The byte order of a section header as `struct` writes it; empty where it has none."""
     return {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}.get(bytes(buffer[at + 8 : at + 12]), "")
 
@@ -139,7 +234,10 @@ class PcapngWalk:
     Attributes
     ----------
     late : packets whose times had to be cut to `MAX_TIME_NS`
+    work : a guess at the packets of the whole file, which says whether compiled walking pays
     """
+
+    work = 0
 
     def __init__(self) -> None:
         self.late = 0
@@ -150,8 +248,29 @@ class PcapngWalk:
         """The trouble of a file that ends within a block, where packet ``number`` was to come."""
         return f"cut in the middle of a block, where packet {number} was to come"
 
-    def walk(self, buffer: bytearray, at: int, limit: int, number: int) -> Walked:
+    def walk(self, buffer: memoryview, at: int, limit: int, number: int) -> Walked:
         """At most ``limit`` whole packet blocks from ``at``, of which the first is packet ``number``, counted from 1."""
+        if not pays(walk_packets, self.work):
+            return self._blocks(buffer, at, limit, number)
+        rows = np.empty((min(limit, (len(buffer) - at) // 32 + 1), len(Record)), np.int64)
+        data, count = np.frombuffer(buffer, np.uint8), 0
+        while True:
+            known = np.array([interface.row() for interface in self._interfaces], np.int64).reshape(-1, 5)
+            walked = compiled(walk_packets)(
+                data, len(data), at, len(rows) - count, int(self._order == ">"), known, self._first_interface, rows[count:]
+            )
+            count, at = count + int(walked.records), int(walked.at)
+            if count >= len(rows):
+                return Walked(rows, at, "")
+            one = self._blocks(buffer, at, 1, number + count)
+            rows[count : count + len(one.records)] = one.records
+            count += len(one.records)
+            if one.trouble or not len(one.records):
+                return Walked(rows[:count], one.at, one.trouble)
+            at = one.at
+
+    def _blocks(self, buffer: memoryview, at: int, limit: int, number: int) -> Walked:
+        """The walk in Python, which knows all blocks."""
         end = len(buffer)
         rows = bytearray(_ROW.size * (min(limit, (end - at) // 16) + 1))
         count, trouble = 0, ""
@@ -193,7 +312,7 @@ class PcapngWalk:
         self._block, self._word = Struct(order + "II").unpack_from, Struct(order + "I").unpack_from
         self._packet_fields, self._old_packet_fields = Struct(order + "5I").unpack_from, Struct(order + "H2x4I").unpack_from
 
-    def _next_section(self, buffer: bytearray, at: int) -> str:
+    def _next_section(self, buffer: memoryview, at: int) -> str:
         """Take over a section header's byte order; its trouble, or nothing."""
         order = section_order(buffer, at)
         if not order:
@@ -205,7 +324,7 @@ class PcapngWalk:
         self._start_section(order)
         return ""
 
-    def _add_interface(self, buffer: bytearray, at: int, length: int) -> str:
+    def _add_interface(self, buffer: memoryview, at: int, length: int) -> str:
         """Remember an interface block's link type and clock; its trouble, or nothing."""
         if length < 20:
             return "an interface block is too short"
@@ -234,7 +353,7 @@ class PcapngWalk:
         self._interface_count += 1
         return ""
 
-    def _packet(self, buffer: bytearray, at: int, kind: int, length: int) -> tuple[int, int, int, int, int, int] | str:
+    def _packet(self, buffer: memoryview, at: int, kind: int, length: int) -> tuple[int, int, int, int, int, int] | str:
         """A packet block's row, columns Record, or its trouble."""
         number = high = low = 0
         least = 16 if kind == _SIMPLE_PACKET else 32

@@ -315,6 +315,24 @@ def test_chunks_are_matrices(put, data):
             assert 1 <= len(records) <= 2
 
 
+@pytest.mark.parametrize("data", [pcap(), pcap(">"), pcapng(), pcapng(">", resolution=6)], ids=["<", ">", "ng <", "ng >"])
+def test_compiled_walks_say_the_same(put, monkeypatch, data):
+    """Machine code and Python give the same packets and the same troubles, of whole files, cut files and files with a wrong byte."""
+    random = np.random.default_rng(1)
+    broken = [bytes(data[:at]) + bytes([int(random.integers(256))]) + bytes(data[at + 1 :]) for at in range(28, len(data))]
+    paths = [put(variant, f"{number}") for number, variant in enumerate([data, *(data[:cut] for cut in range(40, len(data), 7)), *broken])]
+
+    def outcome(path):
+        try:
+            return read(path, 3)
+        except CaptureError as error:
+            return str(error)
+
+    expected = [outcome(path) for path in paths]
+    monkeypatch.setattr(walk, "pays", lambda function, work: True)
+    assert [outcome(path) for path in paths] == expected
+
+
 @pytest.mark.parametrize(
     "data", [pcap(), pcapng(), gzip.compress(pcap(">")), gzip.compress(pcapng(">"))], ids=["pcap", "pcapng", "pcap.gz", "pcapng.gz"]
 )

@@ -1,0 +1,152 @@
+"""Several engines for one capture, a thread each: every engine has the packets between its share of the pairs of hosts.
+
+The results are those of one engine, bit for bit: what two packets can do to each other they do by tracking entries, by
+causes, by fragments and by quoted datagrams, and all of these stay within a pair of hosts (see `datapath.share`).  What
+is shared across pairs makes a run one engine's work again: `obstacle` says what.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from emulator.datapath.state import Count, State
+from emulator.engine import Engine
+from emulator.model.entities import (
+    EgressOnlyInternetGateway,
+    ExternalHost,
+    Instance,
+    InternetGateway,
+    NetworkInterface,
+    RouteTable,
+    Subnet,
+    Vpc,
+    VpcPeeringConnection,
+)
+from emulator.model.groups import NetworkAcl, PrefixList, SecurityGroup
+from emulator.model.topology import Topology
+from emulator.policy.compile import Ids
+from emulator.policy.tables import Tables
+from emulator.wire.headers import Field, Matrix
+
+_APART = (
+    Vpc,
+    Subnet,
+    Instance,
+    NetworkInterface,
+    SecurityGroup,
+    PrefixList,
+    RouteTable,
+    NetworkAcl,
+    InternetGateway,
+    EgressOnlyInternetGateway,
+    VpcPeeringConnection,
+    ExternalHost,
+)
+
+
+def obstacle(topology: Topology) -> str:
+    """Why packets of different pairs of hosts depend on each other in a network; empty if they do not."""
+    if topology.policy.max_entries is not None or any(machine.max_tracked is not None for machine in topology.all(Instance)):
+        return "the number of tracked connections is limited"
+    for link in topology.links:
+        if link.rate_bps:
+            return f"packets wait for each other on the link {' – '.join(link.between)}"
+    for entity in topology.entities.values():
+        if not isinstance(entity, _APART):
+            return f"{entity.name} serves many hosts by one address or one table"
+    return ""
+
+
+class SharedEngine:
+    """Engines that share a capture's packets; to be used as one `Engine` without a journal.
+
+    Parameters
+    ----------
+    shares : how many; see `obstacle` for when more than one may be
+    """
+
+    def __init__(self, topology: Topology, shares: int, *, compiled: bool | None = None) -> None:
+        self._engines = [Engine(topology, compiled=compiled, journal=False) for _ in range(shares)]
+        self._threads = ThreadPoolExecutor(shares)
+        self.topology = topology
+        for share, engine in enumerate(self._engines):
+            engine.state.counts[Count.SHARE], engine.state.counts[Count.SHARES] = share, shares
+
+    @property
+    def ids(self) -> Ids:
+        """Names of everything; the same in all engines."""
+        return self._engines[0].ids
+
+    @property
+    def tables(self) -> Tables:
+        """The tables; the same in all engines."""
+        return self._engines[0].tables
+
+    @property
+    def state(self) -> State:
+        """The first engine's state: its outcomes are those of all."""
+        return self._engines[0].state
+
+    @property
+    def packets(self) -> int:
+        """How many packets came so far."""
+        return self._engines[0].packets
+
+    @property
+    def keeps_journal(self) -> bool:
+        """Whether steps are written down."""
+        return False
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the run has gone over to machine code."""
+        return self._engines[0].is_compiled
+
+    @property
+    def causal(self) -> bool:
+        """Whether packets wait for their causes."""
+        return self._engines[0].causal
+
+    @causal.setter
+    def causal(self, value: bool) -> None:
+        for engine in self._engines:
+            engine.causal = value
+
+    def feed(self, headers: Matrix) -> None:
+        """As `Engine.feed`."""
+        first = self._engines[0]
+        first.make_room(len(headers))
+        # All clocks stand where one engine's would stand, as a late packet is sent when the clock says.
+        now = max(engine.now_ns for engine in self._engines)
+        for engine in self._engines:
+            engine.state = engine.state._replace(outcomes=first.state.outcomes)
+            engine.state.counts[Count.FIRST] = first.state.counts[Count.FIRST]
+            engine.state.counts[Count.NOW_NS] = now
+            engine.choose_loop(len(headers))
+        list(self._threads.map(lambda engine: engine.feed(headers), self._engines))
+        if len(headers):
+            for engine in self._engines:
+                engine.state.counts[Count.NOW_NS] = max(now, int(headers[-1, Field.TIME_NS]))
+
+    def advance(self) -> None:
+        """Let everything happen that is still to come."""
+        list(self._threads.map(lambda engine: engine.advance(), self._engines))
+
+    def all_ended(self, first: int, count: int) -> bool:
+        """As `Engine.all_ended`."""
+        return self._engines[0].all_ended(first, count)
+
+    def outcomes(self, first: int, count: int) -> Matrix:
+        """As `Engine.outcomes`."""
+        return self._engines[0].outcomes(first, count)
+
+    def forget(self, packets: int) -> None:
+        """As `Engine.forget`."""
+        self._engines[0].forget(packets)
+        for engine in self._engines[1:]:
+            engine.state.counts[Count.FIRST] = packets
+
+    def drop_journal(self) -> None:
+        """There is none."""
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._threads.shutdown()
