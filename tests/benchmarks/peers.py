@@ -35,7 +35,7 @@ def scapy_rate(path: Path, packets: int = 3000) -> Rate:
         for _ in range(packets):
             packet = reader.read_packet()
             network = packet[IP] if IP in packet else packet[IPv6]
-            transport = packet[TCP] if TCP in packet else packet[UDP] if UDP in packet else None
+            transport = packet.getlayer(TCP) or packet.getlayer(UDP)
             _ = network.src, network.dst, transport.dport if transport is not None else 0
         return packets / (time.process_time() - begin)
 

@@ -83,7 +83,8 @@ def main() -> None:
         limit = limit_rate(path, mix.packets)
         ours = our_rates(path, mix, Path(folder))
     print(
-        f"{_machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {mix.packets:,} packets, {len(Engine(topology(mix)).tables.rules):,} rules\n"
+        f"{_machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
+        f"{mix.packets:,} packets, {len(Engine(topology(mix)).tables.rules):,} rules\n"
     )
     print("| work | packets/s | " + " | ".join(f"× {name}" for name in peers) + " | share of walk and parse |")
     print("|---|" + "---:|" * (len(peers) + 2))
