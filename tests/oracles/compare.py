@@ -118,10 +118,14 @@ def judged(result: Replay) -> tuple[list[bool | None], list[str]]:
     """What the groups of the interface said of each packet, None where they were not asked, and why then."""
     journal = result.engine.state.journal[: int(result.engine.state.counts[Count.STEPS, 0])]
     place = result.engine.ids.of(host_of(result.topology).id)
+    journal = journal[journal[:, Step.PACKET] < len(result.headers)]  # behind are those that the network itself made
     here = journal[np.isin(journal[:, Step.STAGE], (Stage.GROUP_EGRESS, Stage.GROUP_INGRESS)) & (journal[:, Step.PLACE] == place)]
     exempt = journal[(journal[:, Step.STAGE] == Stage.EXEMPT) & (journal[:, Step.PLACE] == place)]
     verdicts: list[bool | None] = [None] * len(result.headers)
-    reasons = [Reason(int(number)).name if number else "fabric service at its sender" for number in result.outcomes[:, Outcome.REASON]]
+    reasons = [
+        Reason(int(number)).name if number else "fabric service at its sender"
+        for number in result.outcomes[: len(verdicts), Outcome.REASON]
+    ]
     for rows in (exempt, here):
         for packet, verdict in rows[:, [Step.PACKET, Step.VERDICT]].tolist():
             verdicts[packet] = verdict == Verdict.ACCEPT
