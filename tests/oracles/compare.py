@@ -12,7 +12,8 @@ The differences that remain have a kind each; all are documented (sections 9.1 a
                 query and its identifier, and track echo alone of ICMPv6 (CT-4)
     own key     the kernel knows ports of SCTP, UDP-Lite and DCCP, keys of GRE version 1, and SCTP's chunks; to the groups
                 they are addresses and a number, 600 s (CT-8, LX-23)
-    closing     only where closed connections are forgotten at once: which RST or FIN closes one (LX-23, CT-26)
+    closing     a RST that is the only reply ends the kernel's entry at once, however long closed ones are kept; and where
+                they are forgotten at once, which RST or FIN closes one (LX-23, CT-26)
 
 A kind is believed only where the packets bear it out: for the first three, the kernel must have called that packet, or an
 earlier one of its flow that the emulator tracked, invalid; for the last, the flow must have seen a FIN or an RST.
@@ -160,6 +161,7 @@ def _matched(
 ) -> Comparison:
     done = Comparison()
     odd: dict[tuple[int, ...], str] = {}
+    reset: set[tuple[int, ...]] = set()
     for number, (frame, verdict) in enumerate(zip(traffic.frames, verdicts, strict=True)):
         key = (frame.family, frame.marker)
         state = states.get(key, "unseen")
@@ -167,6 +169,8 @@ def _matched(
         flow = _flow(row)
         if state == "invalid" and tracked[number]:
             odd.setdefault(flow, _kind(row, frame.data))
+        if row[Field.PROTOCOL] == TCP and row[Field.FLAGS] & RST:
+            reset.add(flow)
         if closes and row[Field.PROTOCOL] == TCP and row[Field.FLAGS] & (FIN | RST):
             odd.setdefault(flow, "closing")
         if verdict is None:
@@ -176,7 +180,7 @@ def _matched(
         done.states[state] += 1
         done.accepted += key in accepted
         if (key in accepted) != verdict:
-            kind = _own_key(row, frame.data) or odd.get(flow, "")
+            kind = _own_key(row, frame.data) or odd.get(flow, "") or ("closing" if state == "new" and flow in reset else "")
             done.differences.append(Difference(number, key in accepted, verdict, kind, state, _words(traffic, number, row)))
     return done
 

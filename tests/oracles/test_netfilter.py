@@ -386,6 +386,14 @@ class TestDocumentedDifferences:
         settings = netfilter.settings(topology.policy) | {"nf_conntrack_tcp_timeout_close": 10}
         assert both(topology, packets, settings=settings) == ("AAAAA", "AAAAD")
 
+    @pytest.mark.parametrize("midstream", ["rules_only", "pickup"])
+    def test_a_reset_as_the_only_reply(self, midstream):
+        """The kernel forgets at once who was answered by a RST alone; to the groups it is a closed connection like others."""
+        topology = rulesets.topology([group(out=OPEN)], midstream_tcp=midstream)
+        asked = tcp(HOST4, EXT, (40000, 443), "S", 999, 0)
+        packets = [asked, tcp(EXT, HOST4, (443, 40000), "RA", 0, 1000), tcp(EXT, HOST4, (443, 40000), "A", 2000, 1000)]
+        assert both(topology, packets) == ("AAD", "AAA")
+
     def test_which_segment_closes(self):
         """Forgotten at once on both sides, a connection ends with the same ACK, but the kernel takes none that is on a FIN."""
         topology = rulesets.topology([group(out=OPEN)], tcp_close_linger_s=0)
