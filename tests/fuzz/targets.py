@@ -103,7 +103,7 @@ def topologies(data: bytes) -> None:
     try:
         topology = loads(text)
     except TopologyError as error:
-        assert all("\n" not in line for line in error.problems)
+        assert all("\n" not in line for line in error.problems), error.problems
         return
     compile_tables(topology, Ids())
     assert topology.graph is not None
@@ -171,7 +171,7 @@ def networks(data: bytes) -> None:
     try:
         imported = read_network(path)
     except TopologyError as error:
-        assert all("\n" not in line for line in error.problems)
+        assert all("\n" not in line for line in error.problems), error.problems
         return
     except UsageError:  # what an extra reads that is not installed
         return
