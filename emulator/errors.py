@@ -10,12 +10,13 @@ class TopologyError(EmulatorError):
 
     Parameters
     ----------
-    *problems : one line for each trouble found; all of a file's troubles come together.
+    *problems : one line for each trouble found; all of a file's troubles come together.  A line break that a text from
+        the file brings into a line becomes a space.
     """
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)
+        super().__init__("\n".join(self.problems))
 
 
 class CaptureError(EmulatorError):

@@ -89,3 +89,17 @@ def test_a_lingering_connection_takes_what_comes_late():
     late = [*CLOSED_BY_HOST, ("in", FIN | ACK), ("out", ACK)]
     assert verdicts(topology(group, tcp_close_linger_s=120), late) == "A" * 8
     assert verdicts(topology(group), late) == "A" * 6 + "DA"
+
+
+def test_a_connection_picked_up_in_the_middle_is_told_from_a_new_one():
+    """An entry that a SYN opened is not half closed: the other side's FIN and its acknowledgement alone do not end it (CT-26)."""
+    lab = topology(SecurityGroup("out", "vpc", (), (Rule.of("tcp/443", f"{EXT}/32"),)))
+    opened = [("out", SYN), ("in", SYN | ACK), ("out", ACK)]
+    assert verdicts(lab, [*opened, ("in", FIN | ACK), ("out", ACK), ("in", ACK)]) == "A" * 6
+
+
+def test_an_open_connection_takes_a_second_syn():
+    """A SYN within an open connection neither ends it nor opens another: the other side still passes (LX-2)."""
+    lab = topology(SecurityGroup("out", "vpc", (), (Rule.of("tcp/443", f"{EXT}/32"),)), tcp_close_linger_s=120)
+    opened = [("out", SYN), ("in", SYN | ACK), ("out", ACK)]
+    assert verdicts(lab, [*opened, ("in", SYN), ("in", ACK), ("out", ACK)]) == "A" * 6
