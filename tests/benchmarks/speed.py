@@ -82,9 +82,8 @@ def main() -> None:
         peers = {name: rate(path) for name, rate in PEERS.items()}
         limit = limit_rate(path, mix.packets)
         ours = our_rates(path, mix, Path(folder))
-    print(
-        f"{_machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {mix.packets:,} packets, {len(Engine(topology(mix)).tables.rules):,} rules\n"
-    )
+    rules = len(Engine(topology(mix)).tables.rules)
+    print(f"{_machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {mix.packets:,} packets, {rules:,} rules\n")
     print("| work | packets/s | " + " | ".join(f"× {name}" for name in peers) + " | share of walk and parse |")
     print("|---|" + "---:|" * (len(peers) + 2))
     for name, rate in peers.items():
