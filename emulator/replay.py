@@ -8,12 +8,8 @@ nothing is kept of a packet but its part in the counts, and who asks for a packe
 """
 
 import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
@@ -22,6 +18,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from emulator.bulk.results import PacketLines, PacketResult, Stretch, comments_of
+from emulator.bulk.running import KEPT, Run, Running, Source, stop_on_interrupt
+from emulator.bulk.shares import SharedEngine
+from emulator.bulk.windows import Reader
 from emulator.datapath.state import Count, Outcome
 from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
@@ -30,9 +30,6 @@ from emulator.model.topology import Topology
 from emulator.observe.flows import Flow, Tally, blocked_reasons
 from emulator.observe.trace import Step, steps_of
 from emulator.observe.words import Words
-from emulator.results import PacketLines, PacketResult, Stretch, comments_of
-from emulator.shares import SharedEngine, obstacle
-from emulator.windows import Reader, Window, address_map
 from emulator.wire.atomic import written
 from emulator.wire.capture import Capture
 from emulator.wire.headers import FIELDS, Field, Matrix
@@ -44,28 +41,7 @@ if TYPE_CHECKING:
     from emulator.observe.flowlogs import FlowLog
 
 SCHEMA = "vpcemu.replay/1"
-KEPT = 50_000  # packets; of larger replays headers, outcomes and steps are made again when somebody asks
-KEPT_BYTES = 1_000 * KEPT  # a larger capture will not be kept, whatever is in it
 STDIN = "-"
-Source = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What is replayed, and how; the same run always gives the same results."""
-
-    topology: Topology
-    captures: tuple[Source, ...]
-    map: dict[str, str]
-    open_loop: bool = False
-    compiled: bool | None = None
-    jobs: int = 1
-    flow_logs: bool = False
-
-    @property
-    def name(self) -> str:
-        """The captures' names."""
-        return ", ".join(os.fspath(capture) for capture in self.captures)
 
 
 @dataclass
@@ -146,7 +122,7 @@ class Replay:
             return
         if STDIN in self.run.captures:
             raise UsageError("standard input is gone, and of so many packets none was kept; replay a file")
-        with _Running(self.run) as again:
+        with Running(self.run) as again:
             for stretch in again.stretches():
                 yield stretch
                 if stretch.first + len(stretch.headers) >= min(self.tally.packets, self.tally.packets if until is None else until + 1):
@@ -191,7 +167,7 @@ class Replay:
             return self._steps(self.kept, index, state.journal[: int(state.counts[Count.STEPS, 0])])
         if STDIN in self.run.captures:
             raise UsageError("standard input is gone, and of so many packets none was kept; replay a file")
-        with _Running(replace(self.run, jobs=1), journal=True) as again:
+        with Running(replace(self.run, jobs=1), journal=True) as again:
             found = [np.zeros((0, len(Column)), dtype=np.int64)]
             for stretch in again.stretches():
                 found.append(again.take_steps(index))
@@ -302,108 +278,6 @@ class Replay:
         return f"<p><b>{head}</b></p><table><tr>{columns}</tr>{rows}</table>"
 
 
-class _Running:
-    """A run that is going on: reads, feeds, and hands out what has ended.
-
-    Parameters
-    ----------
-    journal : whether steps are written down; None for as long as few packets came
-    """
-
-    def __init__(self, run: Run, journal: bool | None = None) -> None:
-        self.reader = Reader(run.captures, address_map(run.topology, run.map), run.compiled)
-        try:
-            self._keep_journal = journal
-            # A large file will not be kept anyway; of a pipe nobody knows.
-            large = journal is None and self.reader.size > KEPT_BYTES
-            self.obstacle = "" if run.jobs == 1 else "flow logs are kept by one" if run.flow_logs else obstacle(run.topology)
-            self.engine: Engine | SharedEngine
-            if run.jobs > 1 and large and not self.obstacle:
-                self.engine = SharedEngine(run.topology, run.jobs, compiled=run.compiled)
-            else:
-                self.engine = Engine(run.topology, compiled=run.compiled, journal=not large, flow_logs=run.flow_logs)
-            self.engine.causal = not run.open_loop
-        except BaseException:
-            self.reader.close()
-            raise
-        self.stopped = False
-
-    def __enter__(self) -> "_Running":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.reader.close()
-        if isinstance(self.engine, SharedEngine):
-            self.engine.close()
-
-    @property
-    def machine(self) -> bool:
-        """Whether this run is compiled."""
-        return self.engine.is_compiled
-
-    def stretches(self, after_window: Callable[[], object] = lambda: None) -> Iterator[Stretch]:
-        """Packets whose way has ended, in the order of their indexes; a stretch is good until the next is asked for."""
-        waiting: deque[Window] = deque()
-        for window in _ahead(self.reader.windows()) if isinstance(self.engine, SharedEngine) else self.reader.windows():
-            if self.engine.packets + len(window.headers) > KEPT and self._keep_journal is None:
-                self.engine.drop_journal()
-            self.engine.feed(window.headers)
-            waiting.append(window)
-            after_window()
-            while waiting and self.engine.all_ended(waiting[0].first, len(waiting[0].headers)):
-                yield from self._hand_out(waiting.popleft())
-            if self.stopped:
-                break
-        self.engine.advance()
-        while waiting:
-            yield from self._hand_out(waiting.popleft())
-
-    def _hand_out(self, window: Window) -> Iterator[Stretch]:
-        count = len(window.headers)
-        yield Stretch(window.headers, window.seen, self.engine.outcomes(window.first, count), window.first)
-        self.engine.forget(window.first + count)
-        self.reader.give_back(window)
-
-    def take_steps(self, index: int) -> Matrix:
-        """The steps of one packet since the last call; the others are forgotten."""
-        state = self.engine.state
-        steps = state.journal[: int(state.counts[Count.STEPS, 0])]
-        state.counts[Count.STEPS, 0] = 0
-        mine: Matrix = steps[steps[:, Column.PACKET] == index].copy()
-        return mine
-
-
-def _ahead(windows: Iterator[Window]) -> Iterator[Window]:
-    """Windows that are read while those before are worked on."""
-    with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, windows, None)
-        while True:
-            window = following.result()
-            if window is None:
-                return
-            following = thread.submit(next, windows, None)
-            yield window
-
-
-@contextmanager
-def _stop_on_interrupt(running: _Running) -> Iterator[None]:
-    """Let Ctrl-C end the reading after the window at hand; a second one ends everything."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        if running.stopped:
-            raise KeyboardInterrupt
-        running.stopped = True
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def replay(
     topology: Topology,
     capture: Source | Sequence[Source],
@@ -435,11 +309,11 @@ def replay(
     """
     captures = tuple(os.fspath(one) for one in ((capture,) if isinstance(capture, str | os.PathLike) else capture))
     run = Run(topology, captures, map or {}, open_loop, compiled, jobs, flow_logs)
-    with _Running(run) as running, written(packets) if packets is not None else nullcontext() as file, _stop_on_interrupt(running):
+    with Running(run) as running, written(packets) if packets is not None else nullcontext() as file, stop_on_interrupt(running):
         return _replayed(run, running, file, _bar(running.reader) if progress else None)
 
 
-def _replayed(run: Run, running: _Running, file: BinaryIO | None, bar: Any) -> Replay:
+def _replayed(run: Run, running: Running, file: BinaryIO | None, bar: Any) -> Replay:
     tally, engine, reader = Tally(), running.engine, running.reader
     lines = PacketLines(Words(run.topology, engine.ids, engine.tables)) if file is not None else None
     kept: list[Stretch] | None = []

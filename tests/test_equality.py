@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 import emulator.replay as replay_module
-from emulator import windows as windows_module
+from emulator.bulk import running as running_module
+from emulator.bulk import windows as windows_module
+from emulator.bulk.shares import obstacle
 from emulator.datapath.state import Count
 from emulator.engine import Engine
 from emulator.importers.capture import topology_from_capture
 from emulator.kernels import available
 from emulator.replay import replay
-from emulator.shares import obstacle
 from tests.benchmarks.traffic import Mix, topology, write
 
 CAPTURES = Path(__file__).parent / "captures"
@@ -57,7 +58,7 @@ def test_every_way_to_run_says_the_same(case, tmp_path, monkeypatch, open_loop, 
     expected = lines(network, capture, tmp_path, compiled=False, open_loop=open_loop)
     monkeypatch.setattr(windows_module, "WINDOW", options.get("window", windows_module.WINDOW))
     if "jobs" in options:
-        monkeypatch.setattr(replay_module, "KEPT_BYTES", 0)
+        monkeypatch.setattr(running_module, "KEPT_BYTES", 0)
         assert not obstacle(network)
     seen = lines(network, capture, tmp_path, compiled=options.get("compiled", False), open_loop=open_loop, jobs=options.get("jobs", 1))
     assert seen == expected
@@ -89,6 +90,7 @@ def test_more_packets_than_are_kept_are_told_by_a_second_run(traffic, tmp_path, 
     network, path = traffic
     kept = replay(network, path, compiled=False)
     monkeypatch.setattr(replay_module, "KEPT", 1000)
+    monkeypatch.setattr(running_module, "KEPT", 1000)
     monkeypatch.setattr(windows_module, "WINDOW", 500)
     large = replay(network, path, compiled=False)
     assert large.kept is None

@@ -189,5 +189,3 @@ def apply_map(headers: Matrix, table: AddressMap) -> Matrix:
             rows = (headers[:, Field.FAMILY] == family) & (headers[:, column] == hi) & (headers[:, column + 1] == lo)
             mapped[rows, column : column + 2] = new
     return mapped
-
-

@@ -1,0 +1,144 @@
+"""A replay that is going on: captures are read, fed to an engine, and handed out as soon as their packets' way has ended."""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.bulk.results import Stretch
+from emulator.bulk.shares import SharedEngine, obstacle
+from emulator.bulk.windows import Reader, Window, address_map
+from emulator.datapath.state import Count
+from emulator.datapath.state import Step as Column
+from emulator.engine import Engine
+from emulator.model.topology import Topology
+from emulator.wire.headers import Matrix
+
+KEPT = 50_000  # packets; of larger replays headers, outcomes and steps are made again when somebody asks
+KEPT_BYTES = 1_000 * KEPT  # a larger capture will not be kept, whatever is in it
+Source = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is replayed, and how; the same run always gives the same results."""
+
+    topology: Topology
+    captures: tuple[Source, ...]
+    map: dict[str, str]
+    open_loop: bool = False
+    compiled: bool | None = None
+    jobs: int = 1
+    flow_logs: bool = False
+
+    @property
+    def name(self) -> str:
+        """The captures' names."""
+        return ", ".join(os.fspath(capture) for capture in self.captures)
+
+
+class Running:
+    """A run that is going on: reads, feeds, and hands out what has ended.
+
+    Parameters
+    ----------
+    journal : whether steps are written down; None for as long as few packets came
+    """
+
+    def __init__(self, run: Run, journal: bool | None = None) -> None:
+        self.reader = Reader(run.captures, address_map(run.topology, run.map), run.compiled)
+        try:
+            self._keep_journal = journal
+            # A large file will not be kept anyway; of a pipe nobody knows.
+            large = journal is None and self.reader.size > KEPT_BYTES
+            self.obstacle = "" if run.jobs == 1 else "flow logs are kept by one" if run.flow_logs else obstacle(run.topology)
+            self.engine: Engine | SharedEngine
+            if run.jobs > 1 and large and not self.obstacle:
+                self.engine = SharedEngine(run.topology, run.jobs, compiled=run.compiled)
+            else:
+                self.engine = Engine(run.topology, compiled=run.compiled, journal=not large, flow_logs=run.flow_logs)
+            self.engine.causal = not run.open_loop
+        except BaseException:
+            self.reader.close()
+            raise
+        self.stopped = False
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.close()
+        if isinstance(self.engine, SharedEngine):
+            self.engine.close()
+
+    @property
+    def machine(self) -> bool:
+        """Whether this run is compiled."""
+        return self.engine.is_compiled
+
+    def stretches(self, after_window: Callable[[], object] = lambda: None) -> Iterator[Stretch]:
+        """Packets whose way has ended, in the order of their indexes; a stretch is good until the next is asked for."""
+        waiting: deque[Window] = deque()
+        for window in _ahead(self.reader.windows()) if isinstance(self.engine, SharedEngine) else self.reader.windows():
+            if self.engine.packets + len(window.headers) > KEPT and self._keep_journal is None:
+                self.engine.drop_journal()
+            self.engine.feed(window.headers)
+            waiting.append(window)
+            after_window()
+            while waiting and self.engine.all_ended(waiting[0].first, len(waiting[0].headers)):
+                yield from self._hand_out(waiting.popleft())
+            if self.stopped:
+                break
+        self.engine.advance()
+        while waiting:
+            yield from self._hand_out(waiting.popleft())
+
+    def _hand_out(self, window: Window) -> Iterator[Stretch]:
+        count = len(window.headers)
+        yield Stretch(window.headers, window.seen, self.engine.outcomes(window.first, count), window.first)
+        self.engine.forget(window.first + count)
+        self.reader.give_back(window)
+
+    def take_steps(self, index: int) -> Matrix:
+        """The steps of one packet since the last call; the others are forgotten."""
+        state = self.engine.state
+        steps = state.journal[: int(state.counts[Count.STEPS, 0])]
+        state.counts[Count.STEPS, 0] = 0
+        mine: Matrix = steps[steps[:, Column.PACKET] == index].copy()
+        return mine
+
+
+def _ahead(windows: Iterator[Window]) -> Iterator[Window]:
+    """Windows that are read while those before are worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, windows, None)
+        while True:
+            window = following.result()
+            if window is None:
+                return
+            following = thread.submit(next, windows, None)
+            yield window
+
+
+@contextmanager
+def stop_on_interrupt(running: Running) -> Iterator[None]:
+    """Let Ctrl-C end the reading after the window at hand; a second one ends everything."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        if running.stopped:
+            raise KeyboardInterrupt
+        running.stopped = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
