@@ -12,7 +12,9 @@ resource.setrlimit(resource.RLIMIT_CPU, ({seconds}, {seconds} + 5))
 resource.setrlimit(resource.RLIMIT_AS, ({megabytes} << 20,) * 2)
 """
 _SUFFIX = """
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
+# Not getrusage, whose figure counts what the parent had when it made this process.
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print("peak", int(peak.split()[1]) // 1024, file=sys.stderr)
 """
 _COMMAND = """
 from emulator.__main__ import main
