@@ -108,6 +108,7 @@ def replay(
     open_loop: Annotated[bool, typer.Option("--open-loop", help="Send every packet, also answers to blocked ones.")] = False,
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the map with its blocked flows (.png, .svg, .pdf).")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the interactive page, one file.")] = None,
     pcapng: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the capture with verdicts as comments, for Wireshark.")] = None,
     flow_logs: Annotated[
         Path | None, typer.Option("--flow-logs", metavar="FILE", help="Write flow logs (.log, .log.gz, .parquet).")
@@ -126,7 +127,7 @@ def replay(
     from emulator.wire.atomic import check_writable
 
     log = FlowLog(parse_format(flow_log_format)) if flow_log_format is not None else FlowLog()
-    for output in (packets, figure, pcapng, flow_logs):
+    for output in (packets, figure, html, pcapng, flow_logs):
         if output is not None:
             check_writable(output)
     who = dict(_pair(text) for text in mapping or [])
@@ -144,6 +145,8 @@ def replay(
         print(printable(trouble), file=sys.stderr)
     if figure is not None:
         result.save_figure(figure)
+    if html is not None:
+        result.save_html(html)
     if pcapng is not None:
         result.save_pcapng(pcapng)
     if flow_logs is not None:
@@ -154,7 +157,7 @@ def replay(
         _print_packet(result, explain)
     else:
         _print_replay(result)
-    for output in (packets, figure, pcapng, flow_logs):
+    for output in (packets, figure, html, pcapng, flow_logs):
         if output is not None:
             print(printable(f"{output}: written"), file=sys.stderr)
     if result.interrupted:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -181,6 +180,19 @@ class Replay:
         why = stretch.result(self.words, row).why
         return tuple(steps_of(self.words, journal[journal[:, Column.PACKET] == index], int(stretch.headers[row, Field.FAMILY]), why))
 
+    def head(self) -> tuple[Stretch, Matrix]:
+        """All packets and the journal's rows; of a replay of more than `KEPT` packets, those of its first window."""
+        if self.kept is not None:
+            state = self.engine.state
+            return self.kept, state.journal[: int(state.counts[Count.STEPS, 0])]
+        if STDIN not in self.run.captures:
+            with _Running(replace(self.run, jobs=1), journal=True) as again:
+                for part in again.stretches():
+                    state = again.engine.state
+                    copied = replace(part, headers=part.headers.copy(), seen=part.seen.copy(), outcomes=part.outcomes.copy())
+                    return copied, state.journal[: int(state.counts[Count.STEPS, 0])].copy()
+        return _joined([]), np.zeros((0, len(Column)), dtype=np.int64)
+
     def save_packets(self, path: str | Path) -> None:
         """Write a line of JSON for each packet, by index.
 
@@ -267,15 +279,27 @@ class Replay:
         lines += [f"  {packets} packets of {flows} flows: {why}" for why, flows, packets in blocked_reasons(self.blocked)]
         return "\n".join(lines)
 
+    def to_html(self) -> str:
+        """The interactive page, a document that needs nothing else."""
+        from emulator.views import page
+
+        return page.to_html(self)
+
+    def save_html(self, path: str | Path) -> None:
+        """Write the interactive page.
+
+        Raises
+        ------
+        UsageError : a place that cannot be written to.
+        """
+        from emulator.views import page
+
+        page.save_html(self, path)
+
     def _repr_html_(self) -> str:
-        head = escape(str(self).splitlines()[0])
-        rows = "".join(
-            f"<tr><td>{escape(str(flow.source))}</td><td>{escape(str(flow.destination))}</td><td>{escape(flow.label)}</td>"
-            f"<td>{flow.verdict}</td><td>{flow.dropped}</td><td>{escape(str(flow.why) if flow.why else '')}</td></tr>"
-            for flow in self.blocked[:50]
-        )
-        columns = "".join(f"<th>{name}</th>" for name in ("From", "To", "Service", "Verdict", "Dropped", "Why"))
-        return f"<p><b>{head}</b></p><table><tr>{columns}</tr>{rows}</table>"
+        from emulator.views import page
+
+        return page.frame(self)
 
 
 def replay(

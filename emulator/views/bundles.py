@@ -20,12 +20,14 @@ def bundled(flows: Iterable[FlowLine]) -> list[FlowLine]:
     """
     together: dict[tuple[str, ...], list[FlowLine]] = {}
     for flow in flows:
-        together.setdefault(_fate(flow), []).append(flow if flow.verdict in VERDICTS else replace(flow, verdict="partial"))
+        together.setdefault(fate(flow), []).append(flow if flow.verdict in VERDICTS else replace(flow, verdict="partial"))
     return [_bundle(found) for found in together.values()]
 
 
-def _fate(flow: FlowLine) -> tuple[str, ...]:
-    return flow.source, flow.destination, flow.verdict, flow.died_at, flow.code, flow.reason, str(flow.egress)
+def fate(flow: FlowLine) -> tuple[str, ...]:
+    """What the flows of one lane have in common: their ends and what became of them."""
+    verdict = flow.verdict if flow.verdict in VERDICTS else "partial"
+    return flow.source, flow.destination, verdict, flow.died_at, flow.code, flow.reason, str(flow.egress)
 
 
 def _bundle(flows: Sequence[FlowLine]) -> FlowLine:
@@ -85,7 +87,7 @@ def chosen(bundles: Sequence[FlowLine], drawn: int) -> tuple[list[FlowLine], str
     rest = []
     for accepted, word in ((True, "accepted"), (False, "blocked")):
         mine = [flow for flow in bundles if (flow.verdict == "accept") == accepted]
-        mine.sort(key=lambda flow: (-flow.packets, _fate(flow)))
+        mine.sort(key=lambda flow: (-flow.packets, fate(flow)))
         shown += mine[:drawn]
         missing = sum(flow.flows for flow in mine[drawn:])
         if missing:
