@@ -96,7 +96,10 @@ def test_html(name):
     result = replay(topology, CAPTURE)
     assert result.blocked
     why = Network(topology).explain(f"ext {name}", f"web {name}", "SSH")
-    for page in (result._repr_html_(), why._repr_html_(), why.forward._repr_html_()):
+    frame = {"iframe", "@title", "@sandbox", "@srcdoc", "@width", "@height", "@frameborder"}
+    assert tags(result._repr_html_()) == frame
+    assert tags(result.to_html()) == tags(replay(lab("plain"), CAPTURE).to_html())
+    for page in (why._repr_html_(), why.forward._repr_html_()):
         assert tags(page) <= PLAIN, tags(page) - PLAIN
 
 
