@@ -231,16 +231,16 @@ function openInterface(id) {
 function ladder(number) {
   const mine = ofFlow[number].map((place) => [place, data.packets[place]]), flow = data.flows[number], places = [];
   for (const [, packet] of mine.filter(([, each]) => each.forward)) { let spot = -1; for (const { at } of data.ways[packet.way]) { const known = places.indexOf(at); if (known < 0) places.splice(++spot, 0, at); else spot = known; } }
-  for (const [, packet] of mine.filter(([, each]) => !each.forward)) for (const { at } of data.ways[packet.way]) if (!places.includes(at)) places.splice(Math.max(places.length - 1, 0), 0, at);
+  for (const [, packet] of mine.filter(([, each]) => !each.forward)) { let spot = places.length; for (const { at } of data.ways[packet.way]) { const known = places.indexOf(at); if (known < 0) places.splice(spot, 0, at); else spot = known; } }
   if (!places.length) { $("ladder").replaceChildren(); return; }
   const width = Math.max(520, 150 * places.length + 110), high = 26, picture = svg("svg", { viewBox: `0 0 ${width} ${mine.length * high + 50}`, width, role: "img", "aria-label": `${flow.label}, ${mine.length} packets from top to bottom` });
-  const x = (place) => 150 + (places.length < 2 ? 0 : ((width - 230) * place) / (places.length - 1)), t = (tx, ty, text, role = "", anchor = "middle", bold = false) => words({ x: tx, y: ty, text, size: 11, role, anchor, bold });
+  const x = (place) => 150 + (places.length < 2 ? 0 : ((width - 230) * place) / (places.length - 1)), t = (tx, ty, text, role = "", anchor = "middle", bold = false, size = 11) => words({ x: tx, y: ty, text, size, role, anchor, bold });
   places.forEach((name, place) => picture.append(svg("path", { class: "place", d: `M${x(place)} 26V${mine.length * high + 44}` }), t(x(place), 16, name.length > 20 ? `${name.slice(0, 19)}…` : name, "", "middle", true)));
   mine.forEach(([, packet], row) => {
     const y = 48 + row * high, way = data.ways[packet.way], dead = packet.verdict === "drop", group = svg("g", { class: packet.verdict });
     const start = way.length ? x(places.indexOf(way[0].at)) : x(packet.forward ? 0 : places.length - 1), end = way.length ? x(places.indexOf(way.at(-1).at)) : start + (packet.forward ? 40 : -40), label = flags(packet) || `${packet.header[0]} bytes`;
     group.append(svg("path", { class: `rung ${packet.verdict}`, d: `M${start} ${y}H${end}` }), t(6, y + 4, clock(packet.time_ns), "quiet", "start"));
-    if (dead || packet.verdict === "unsent") group.append(t(end, y + 5, dead ? "✕" : "–", `l-${dead ? "drop" : "partial"}`, "middle", true)); else group.append(svg("polygon", { fill: "currentColor", points: `${end},${y} ${end - Math.sign(end - start) * 9},${y - 4.5} ${end - Math.sign(end - start) * 9},${y + 4.5}` }));
+    if (dead || packet.verdict === "unsent") group.append(t(end, y + 5, dead ? "✕" : "–", `l-${dead ? "drop" : "partial"}`, "middle", true, 17)); else group.append(svg("polygon", { fill: "currentColor", points: `${end},${y} ${end - Math.sign(end - start) * 9},${y - 4.5} ${end - Math.sign(end - start) * 9},${y + 4.5}` }));
     group.append(t(dead && start === end ? end + 16 : (start + end) / 2, y - 5, packet.verdict === "unsent" ? `${label} never sent` : label, `l-${packet.verdict === "unsent" ? "partial" : packet.verdict}`));
     picture.append(group);
   });
