@@ -186,7 +186,7 @@ class Replay:
             state = self.engine.state
             return self.kept, state.journal[: int(state.counts[Count.STEPS, 0])]
         if STDIN not in self.run.captures:
-            with _Running(replace(self.run, jobs=1), journal=True) as again:
+            with Running(replace(self.run, jobs=1), journal=True) as again:
                 for part in again.stretches():
                     state = again.engine.state
                     copied = replace(part, headers=part.headers.copy(), seen=part.seen.copy(), outcomes=part.outcomes.copy())

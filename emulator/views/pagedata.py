@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator.bulk.results import PacketResult, Stretch
 from emulator.datapath.state import Outcome
 from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
@@ -24,7 +25,6 @@ from emulator.observe.flows import Flow
 from emulator.observe.trace import Step, Trace, steps_of
 from emulator.policy.reasons import STAGE_CODE, Stage, Verdict
 from emulator.replay import Replay
-from emulator.results import PacketResult, Stretch
 from emulator.views.bundles import fate
 from emulator.views.flowlines import flow_lines
 from emulator.views.scene import Scene, layout
