@@ -34,8 +34,12 @@ def layout(topology: Topology, flows: Iterable[FlowLine] = (), title: str = "", 
     """
     given = bundles.bundled(flows)
     shown, left_out = bundles.chosen(given, drawn)
-    blocked_first = sorted(shown, key=lambda flow: flow.verdict == "accept")
-    ends = [key for flow in blocked_first for key in (flow.destination, flow.source)]
+    # By what flows between two ends alone, so that no box moves when a verdict changes.
+    packets: dict[tuple[str, str], int] = {}
+    for flow in given:
+        packets[flow.source, flow.destination] = packets.get((flow.source, flow.destination), 0) + flow.packets
+    most = sorted(packets, key=lambda pair: (-packets[pair], pair))[: 2 * drawn]
+    ends = [end for source, target in most for end in (target, source)]
     plan = boxes.plan(topology, ends)
     lanes = routed(topology, plan, shown)
     grown = plan.head

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emulator.bulk.windows import address_map
 from emulator.clock import parse_duration
 from emulator.errors import CaptureError, TopologyError, UsageError
 from emulator.importers.capture import topology_from_capture
@@ -24,7 +25,7 @@ from emulator.model.files import loads
 from emulator.model.services import parse_service
 from emulator.model.topology import Topology
 from emulator.policy.compile import Ids, compile_tables
-from emulator.replay import address_map, replay
+from emulator.replay import replay
 from emulator.wire.capture import LINK_TYPES, MAX_FRAME, Capture, Record
 from emulator.wire.headers import FIELDS, TCP, Field, Status, parse_frame
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
