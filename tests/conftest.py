@@ -1,10 +1,17 @@
 """What tests of all folders share."""
 
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
+
+# Where a change is judged, the drawn examples are the same every time; new ones are looked for by hand.
+settings.register_profile("judged", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("judged")
 
 ROOT = Path(__file__).parents[1]
 
