@@ -99,7 +99,7 @@ def test_replay_a_capture_shows_pictures_verdicts_and_reasons(monkeypatch: pytes
     assert len(pictures) == 3
     assert all(picture.startswith(b"\x89PNG\r\n\x1a\n") and len(picture) > 20_000 for picture in pictures)
     html, text = "\n".join(shown["text/html"]), "\n".join(shown["text/plain"])
-    assert '&quot;total&quot;:157,' in html
+    assert "&quot;total&quot;:157," in html
     assert "Not reachable (ENI_SG_RULES_MISMATCH)" in html
     assert "no ingress rule of web allows icmp/8/0 from 192.0.2.77" in html
     assert "office-pc  tcp/22    you said accept, it was accept" in text
