@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from emulator.datapath import causes, fragments, queue, translations
+from emulator.datapath import fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
 from emulator.datapath.state import (
     Count,
@@ -29,7 +29,7 @@ from emulator.datapath.state import (
 from emulator.datapath.translations import Ends
 from emulator.kernels import CACHED_FROM, COMPILE_FROM, available, compiled, is_cached, pays
 from emulator.model.topology import Topology
-from emulator.policy import conntrack
+from emulator.policy import conntrack, keys
 from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.conntrack import Entry
 from emulator.policy.tables import Eni, LinkColumn, PlaceKind
@@ -92,7 +92,7 @@ class Engine:
         """After an edit: drop the entries of what is gone, and count the others against who has their interface now."""
         entries, usage = self.state.entries, self.state.usage
         slots = np.flatnonzero(entries[:, Entry.KEY])
-        places = entries[slots, Entry.KEY] >> conntrack.ENI_SHIFT
+        places = entries[slots, Entry.KEY] >> keys.ENI_SHIFT
         kinds, rows = self.tables.places[places].T
         gone = slots[kinds == PlaceKind.NONE]
         if len(gone):
@@ -249,7 +249,7 @@ class Engine:
         elif code == Exit.FLOWS:
             flows = _doubled(state.flows)
             index = np.zeros((2 * len(flows), 1), dtype=np.int64)
-            self._kernel(causes.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
+            self._kernel(keys.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
             self.state = state._replace(flows=flows, flow_index=index)
         elif code == Exit.BIRTHS:
             self.state = state._replace(births=_doubled(state.births), born_outcomes=_doubled(state.born_outcomes))

@@ -1,6 +1,5 @@
 """Network: the front door.  A topology that packets move through, and that can be asked why."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +8,12 @@ from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome
 from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
 from emulator.errors import UsageError
+from emulator.hosts.probe import EPHEMERAL_PORT, Place, probe_of
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
 from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
 from emulator.model.schedule import apply
-from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service, parse_service
+from emulator.model.services import TCP, Service, parse_service
 from emulator.model.topology import INTERNET, Topology
 from emulator.observe.born import as_delivered, born_packet, born_since, outcome_of
 from emulator.observe.entries import TrackingEntry, entries_of
@@ -32,21 +32,8 @@ if TYPE_CHECKING:
     from emulator.replay import Replay
 
 Address = IPv4Address | IPv6Address
-EPHEMERAL_PORT = 49152
 _OUTSIDE_V4 = ("198.18.0.1", "8.8.8.8", "1.1.1.1", "100.128.0.1", "64.13.134.52", "185.0.0.1")
 _OUTSIDE_V6 = ("2a00::1", "2600::1", "2c0f::1", "2400::1")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a question begins or ends: an interface, a host outside or the internet; and its addresses, by family."""
-
-    id: str
-    name: str
-    ips: tuple[Address, ...]
-    public: dict[Address, Address]
-    listen: tuple[Service, ...] | None = None
-    vpc: str = ""
 
 
 class Network(Alive, Editing, Scheduling):
@@ -232,7 +219,7 @@ class Network(Alive, Editing, Scheduling):
         except ValueError as trouble:
             raise UsageError(str(trouble)) from None
         sender, receiver = self.place(source), self.place(destination, receiving=True)
-        probe = _probe(sender, receiver, wanted, source_port or EPHEMERAL_PORT)
+        probe = probe_of(sender, receiver, wanted, source_port or EPHEMERAL_PORT)
         twin = self._silent_copy()
         forward = twin.send(probe, source=sender.id)
         kind, back = NONE, None
@@ -319,53 +306,3 @@ def _served(entity: InterfaceEndpoint | NetworkLoadBalancer) -> tuple[Service, .
     if isinstance(entity, InterfaceEndpoint):
         return tuple(Service(TCP, (port, port)) for port in entity.ports)
     return tuple(Service(listener.protocol, (listener.port, listener.port)) for listener in entity.listeners)
-
-
-def _probe(sender: Place, receiver: Place, service: Service, source_port: int) -> Any:
-    """The first packet of a question, as a Scapy packet."""
-    from scapy.layers.inet import ICMP as Icmp
-    from scapy.layers.inet import IP
-    from scapy.layers.inet import TCP as Tcp
-    from scapy.layers.inet import UDP as Udp
-    from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6Unknown, IPv6
-    from scapy.packet import Raw
-
-    source, destination = _ends(sender, receiver, service)
-    v6 = destination.version == 6
-    network = (IPv6 if v6 else IP)(src=str(source), dst=str(destination))
-    protocol, (first, second) = service
-    if protocol == TCP:
-        return network / Tcp(sport=source_port, dport=max(first, 0), flags="S", seq=0)
-    if protocol == UDP:
-        return network / Udp(sport=source_port, dport=max(first, 0))
-    if protocol == ICMP and not v6:
-        return network / Icmp(type=8 if first < 0 else first, code=max(second, 0), id=1, seq=1)
-    if protocol == ICMPV6 and v6:
-        if first in (-1, 128):
-            return network / ICMPv6EchoRequest(id=1, seq=1)
-        return network / ICMPv6Unknown(type=first, code=max(second, 0), msgbody=b"\0" * 4)
-    if protocol < 0:
-        raise UsageError("a question needs one protocol; write tcp/443, udp/53, icmp or a protocol number")
-    if v6:
-        network.nh = protocol
-    else:
-        network.proto = protocol
-    return network / Raw(b"\0" * 8)
-
-
-def _ends(sender: Place, receiver: Place, service: Service) -> tuple[Address, Address]:
-    """Source and destination address of a question: one family; public addresses between inside and outside."""
-    versions = (6,) if service.protocol == ICMPV6 else (4,) if service.protocol == ICMP else (4, 6)
-    for version in versions:
-        sources = [ip for ip in sender.ips if ip.version == version]
-        targets = [ip for ip in receiver.ips if ip.version == version]
-        if sources and targets:
-            source, target = sources[0], targets[0]
-            # A machine never sees its public address (RT-26), and from outside it is known by nothing else.
-            source = next((private for private, public in sender.public.items() if public == source), source)
-            if not sender.vpc and receiver.vpc:
-                target = receiver.public.get(target, target)
-            return source, target
-    raise UsageError(
-        f"{sender.name} and {receiver.name} have no addresses of one family for {service}; give both an IPv4 or an IPv6 address"
-    )

@@ -22,11 +22,10 @@ responder answers to the addresses that it saw, so that translation works.
 from emulator.datapath import queue
 from emulator.datapath.state import Count, EventKind, Flight, Flow, Outcome, State
 from emulator.kernels import kernel
-from emulator.policy import conntrack
-from emulator.policy.conntrack import TrackingKey
+from emulator.policy import keys
+from emulator.policy.keys import TrackingKey, find_indexed, ordered, pack, source_is_a, write_key
 from emulator.policy.reasons import Verdict
-from emulator.wire.hashing import mix
-from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, Field, Matrix, is_icmp_error
+from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, Field, is_icmp_error
 
 SEND, WAIT = -1, -2  # what `blocked_by` says besides the index of a packet
 ASKED, HANDSHAKE, SYN_IN, SYN_ACK_IN, ACK_IN, OVER, OPENER_IS_A = (1 << bit for bit in range(7))
@@ -47,19 +46,15 @@ def key_between(
     destination_port: int,
 ) -> TrackingKey:
     """A conversation's key, the same for both directions; for ICMP queries the ports are identifier and sequence."""
-    from_a = 1
-    if source_hi > destination_hi or (source_hi == destination_hi and source_lo > destination_lo):
-        from_a = 0
     is_icmp = protocol in (ICMP, ICMPV6)
-    if source_hi == destination_hi and source_lo == destination_lo and source_port > destination_port and not is_icmp:
-        from_a = 0
+    if is_icmp:
+        from_a = source_is_a(source_hi, source_lo, destination_hi, destination_lo, 0, 0)
+    else:
+        from_a = source_is_a(source_hi, source_lo, destination_hi, destination_lo, source_port, destination_port)
     low, high = source_port, destination_port
     if from_a == 0 and not is_icmp:
         low, high = destination_port, source_port
-    key = conntrack.pack(1, family, protocol, low, high)
-    if from_a == 1:
-        return TrackingKey(key, source_hi, source_lo, destination_hi, destination_lo, 1)
-    return TrackingKey(key, destination_hi, destination_lo, source_hi, source_lo, 0)
+    return ordered(pack(1, family, protocol, low, high), source_hi, source_lo, destination_hi, destination_lo, from_a)
 
 
 @kernel
@@ -99,67 +94,23 @@ def _key_of_quoted(state: State, p: int) -> TrackingKey:
 
 
 @kernel
-def home(index_rows: int, key: TrackingKey) -> int:
-    """Where the search for a key begins in an index of so many rows."""
-    return mix(mix(mix(mix(mix(0, key.key), key.a_hi), key.a_lo), key.b_hi), key.b_lo) & (index_rows - 1)
-
-
-@kernel
-def _find(state: State, key: TrackingKey) -> int:
-    """Row of the flow with this key, or minus the free place in the index, minus one."""
-    index, flows = state.flow_index, state.flows
-    slot = home(index.shape[0], key)
-    while index[slot, 0] != 0:
-        row = index[slot, 0] - 1
-        if (
-            flows[row, Flow.KEY] == key.key
-            and flows[row, Flow.A_LO] == key.a_lo
-            and flows[row, Flow.B_LO] == key.b_lo
-            and flows[row, Flow.A_HI] == key.a_hi
-            and flows[row, Flow.B_HI] == key.b_hi
-        ):
-            return row
-        slot = (slot + 1) & (index.shape[0] - 1)
-    return -slot - 1
-
-
-@kernel
-def reindex(flows: Matrix, used: int, index: Matrix) -> int:
-    """Enter the flow rows in use in an empty index; gives how many."""
-    for row in range(used):
-        key = TrackingKey(
-            flows[row, Flow.KEY], flows[row, Flow.A_HI], flows[row, Flow.A_LO], flows[row, Flow.B_HI], flows[row, Flow.B_LO], 0
-        )
-        slot = home(index.shape[0], key)
-        while index[slot, 0] != 0:
-            slot = (slot + 1) & (index.shape[0] - 1)
-        index[slot, 0] = row + 1
-    return used
-
-
-@kernel
 def flow_of(state: State, p: int) -> int:
     """Row of the flow of a capture's packet, made if it is the first; -1 for a packet that belongs to none."""
     flights = state.flights
     protocol, icmp_type = flights[p, Field.PROTOCOL], flights[p, Field.TYPE]
     if flights[p, Field.FRAGMENT_OFFSET] != 0:
         return -1
-    if (protocol in (ICMP, ICMPV6)) and conntrack.query_role(protocol, icmp_type) == conntrack.QUERY_NONE:
+    if (protocol in (ICMP, ICMPV6)) and keys.query_role(protocol, icmp_type) == keys.QUERY_NONE:
         return -1
     key = _key_of_packet(state, p)
-    row = _find(state, key)
+    row = find_indexed(state.flow_index, state.flows, key)
     if row >= 0:
         return row
     slot = -row - 1
     row = state.counts[Count.FLOWS, 0]
     state.counts[Count.FLOWS, 0] = row + 1
     state.flow_index[slot, 0] = row + 1
-    flows = state.flows
-    flows[row, Flow.KEY] = key.key
-    flows[row, Flow.A_HI] = key.a_hi
-    flows[row, Flow.A_LO] = key.a_lo
-    flows[row, Flow.B_HI] = key.b_hi
-    flows[row, Flow.B_LO] = key.b_lo
+    write_key(state.flows, row, key)
     _open(state, row, key.from_a, flights[p, Field.FLAGS] if protocol == TCP else 0)
     return row
 
@@ -211,7 +162,7 @@ def blocked_by(state: State, p: int) -> int:
     protocol, flags = flights[p, Field.PROTOCOL], flights[p, Field.FLAGS]
     if flights[p, Field.QUOTED_PROTOCOL] != 0 and is_icmp_error(protocol, flights[p, Field.TYPE]):
         key = _key_of_quoted(state, p)
-        row = _find(state, key)
+        row = find_indexed(state.flow_index, state.flows, key)
         if row < 0:
             return SEND
         flights[p, Flight.CAUSE] = row + 1

@@ -3,7 +3,7 @@
 from emulator.datapath import fragments
 from emulator.datapath.state import Flight, Fragment, State
 from emulator.kernels import kernel
-from emulator.policy import conntrack
+from emulator.policy import conntrack, keys
 from emulator.policy.judge import judge, subject_of
 from emulator.policy.reasons import Decision, Reason, Verdict
 from emulator.policy.rules import acl_match
@@ -74,6 +74,6 @@ def acl_decides(tables: Tables, state: State, p: int, subnet: int, direction: in
 @kernel
 def forget(tables: Tables, state: State, p: int, eni_id: int) -> None:
     """Take back the entry that this packet opened (CT-34, the other reading)."""
-    slot = conntrack.find(state.entries, conntrack.packet_key(state.flights, p, eni_id))
+    slot = conntrack.find(state.entries, keys.packet_key(state.flights, p, eni_id))
     if slot >= 0:
         conntrack.remove(tables, state.entries, state.counts, state.usage, slot)

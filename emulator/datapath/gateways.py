@@ -19,7 +19,7 @@ from emulator.datapath.nat import nat_gateway
 from emulator.datapath.state import Flight, State
 from emulator.datapath.transit import from_network, network_of, transit_gateway
 from emulator.kernels import kernel
-from emulator.policy import conntrack
+from emulator.policy import conntrack, keys
 from emulator.policy.reasons import Reason, Stage
 from emulator.policy.routes import best_route
 from emulator.policy.tables import (
@@ -114,7 +114,7 @@ def _access(tables: Tables, subnet_id: int) -> int:
 def _tracked_at(tables: Tables, state: State, p: int, gateway: int, may_open: int, now: int) -> int:
     """Id of the gateway's own entry for a packet's flow, opened if it may be; 0 if there is none (RT-28, RT-30)."""
     flights = state.flights
-    key = conntrack.packet_key(flights, p, gateway)
+    key = keys.packet_key(flights, p, gateway)
     slot = conntrack.known(tables, state.entries, state.counts, state.usage, key, flights, p, now)
     if slot >= 0:
         entry = state.entries[slot, conntrack.Entry.TAG] >> conntrack.TAG_SHIFT

@@ -24,7 +24,8 @@ from emulator.kernels import kernel
 from emulator.policy.conntrack import FREE_ROOM
 from emulator.policy.reasons import FIRST_PARSE_REASON, Reason, Verdict
 from emulator.policy.tables import PlaceKind, SubnetColumn, Tables, kind_of, row_of, subnet_of
-from emulator.wire.headers import FIELDS, PARSED, Field, Matrix
+from emulator.wire.headers import FIELDS, Field, Matrix
+from emulator.wire.status import PARSED
 
 _ARRIVE, _TRANSIT, _SEND = (int(kind) for kind in EventKind)
 _ENI, _OUTSIDE = int(PlaceKind.ENI), int(PlaceKind.OUTSIDE)

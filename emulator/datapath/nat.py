@@ -20,7 +20,7 @@ from emulator.datapath.leave import SEND, TRANSIT, spend_hop
 from emulator.datapath.state import Count, Flight, Fragment, State
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
 from emulator.kernels import kernel
-from emulator.policy import conntrack
+from emulator.policy import keys
 from emulator.policy.joined_columns import AddressPair
 from emulator.policy.reasons import Decision, Reason, Stage
 from emulator.policy.tables import (
@@ -133,7 +133,7 @@ def _flow(tables: Tables, state: State, p: int, nat: int, row: int, way: int, no
             queue.push(state, now, SEND, flights[answer, Field.INDEX], answer, nat)
         finish(state, p, now, GATEWAY, nat, DROP, _NO_FLOW, 0)
         return -1
-    if protocol == ICMP and conntrack.query_role(ICMP, flights[p, Field.TYPE]) != conntrack.QUERY_REQUEST:
+    if protocol == ICMP and keys.query_role(ICMP, flights[p, Field.TYPE]) != keys.QUERY_REQUEST:
         finish(state, p, now, GATEWAY, nat, DROP, _NO_FLOW, 0)
         return -1
     flow = _open(tables, state, nat, row, protocol, seen, now)

@@ -9,7 +9,8 @@ from emulator.datapath.state import Count, State
 from emulator.kernels import kernel
 from emulator.policy.tables import Cell, PlaceKind, Tables, kind_of, lookup
 from emulator.wire.hashing import mix
-from emulator.wire.headers import PARSED, Field, Matrix, is_icmp_error
+from emulator.wire.headers import Field, Matrix, is_icmp_error
+from emulator.wire.status import PARSED
 
 _ENI = int(PlaceKind.ENI)
 

@@ -11,7 +11,7 @@ An IPv4 error quotes as much as fits in 576 bytes (RFC 1812 §4.3.2.3), an IPv6 
 from emulator.datapath.addressing import is_unicast
 from emulator.datapath.state import FIRST_BORN, FLIGHT_COLUMNS, Birth, BirthKind, Count, Flight, State
 from emulator.kernels import kernel
-from emulator.policy.conntrack import QUERY_NONE, query_role
+from emulator.policy.keys import QUERY_NONE, query_role
 from emulator.wire.headers import ACK, FIELDS, ICMP, ICMPV6, RST, Field, is_icmp_error
 
 TOO_BIG, TIME_EXCEEDED, RESET, PIECE = (int(kind) for kind in BirthKind)

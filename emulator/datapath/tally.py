@@ -6,9 +6,10 @@ an index as in `causes`.  What is skipped belongs to none and is counted by its 
 
 from enum import IntEnum
 
-from emulator.datapath.causes import home, key_between
+from emulator.datapath.causes import key_between
 from emulator.datapath.state import Outcome
 from emulator.kernels import kernel
+from emulator.policy.keys import find_indexed, write_key
 from emulator.policy.reasons import Verdict
 from emulator.wire.headers import FIELDS, ICMP, ICMPV6, Field, Matrix
 
@@ -77,26 +78,14 @@ def _find(totals: Matrix, index: Matrix, headers: Matrix, seen: Matrix, at: int,
         source_port,
         destination_port,
     )
-    slot = home(index.shape[0], key)
-    while index[slot, 0] != 0:
-        row = index[slot, 0] - 1
-        if (
-            totals[row, Total.KEY] == key.key
-            and totals[row, Total.A_LO] == key.a_lo
-            and totals[row, Total.B_LO] == key.b_lo
-            and totals[row, Total.A_HI] == key.a_hi
-            and totals[row, Total.B_HI] == key.b_hi
-        ):
-            return row
-        slot = (slot + 1) & (index.shape[0] - 1)
+    row = find_indexed(index, totals, key)
+    if row >= 0:
+        return row
+    slot = -row - 1
     row = sums[Sum.FLOWS, 0]
     sums[Sum.FLOWS, 0] = row + 1
     index[slot, 0] = row + 1
-    totals[row, Total.KEY] = key.key
-    totals[row, Total.A_HI] = key.a_hi
-    totals[row, Total.A_LO] = key.a_lo
-    totals[row, Total.B_HI] = key.b_hi
-    totals[row, Total.B_LO] = key.b_lo
+    write_key(totals, row, key)
     totals[row, Total.INDEX] = headers[at, Field.INDEX]
     totals[row, Total.TIME_NS] = headers[at, Field.TIME_NS]
     totals[row, Total.PROTOCOL] = protocol

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from emulator.datapath.state import Count, State, Translation
 from emulator.kernels import kernel
-from emulator.policy import conntrack
+from emulator.policy import conntrack, keys
 from emulator.policy.tables import PlaceKind, Tables, kind_of
 from emulator.wire.hashing import mix
 from emulator.wire.headers import ICMP, TCP, UDP, Field, Matrix
@@ -38,7 +38,7 @@ def ends_of(state: State, p: int) -> Ends:
     source_port, destination_port = flights[p, Field.SOURCE_PORT], flights[p, Field.DESTINATION_PORT]
     if flights[p, Field.PROTOCOL] == ICMP:
         source_port, destination_port = flights[p, Field.IDENTIFIER], source_port * 0
-        if conntrack.query_role(ICMP, flights[p, Field.TYPE]) == conntrack.QUERY_REPLY:
+        if keys.query_role(ICMP, flights[p, Field.TYPE]) == keys.QUERY_REPLY:
             source_port, destination_port = destination_port, source_port
     return Ends(flights[p, Field.SOURCE_LO], source_port, flights[p, Field.DESTINATION_LO], destination_port)
 

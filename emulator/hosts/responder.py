@@ -7,7 +7,7 @@ A machine without a list of services answers everything.  With one, a closed tcp
 from typing import Any
 
 from emulator.model.services import ALL, ICMP, ICMPV6, TCP, UDP, Service
-from emulator.policy.conntrack import QUERY_REQUEST, query_role
+from emulator.policy.keys import QUERY_REQUEST, query_role
 from emulator.wire.headers import Field
 from emulator.wire.packet import Packet
 

@@ -31,7 +31,8 @@ from emulator.model.groups import EVERYONE, Block
 from emulator.model.topology import Topology
 from emulator.wire.addresses import address
 from emulator.wire.capture import Capture
-from emulator.wire.headers import FIELDS, PARSED, Field, Matrix, parse_many
+from emulator.wire.headers import FIELDS, Field, Matrix, parse_many
+from emulator.wire.status import PARSED
 
 MAX_INSTANCES = 5_000
 NAMED_OUTSIDE = 8

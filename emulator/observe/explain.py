@@ -6,7 +6,7 @@ from typing import Any
 from emulator.model.services import ICMP, ICMPV6, Service
 from emulator.observe.trace import Trace
 from emulator.observe.words import Why
-from emulator.policy.conntrack import QUERY_REQUEST, query_role
+from emulator.policy.keys import QUERY_REQUEST, query_role
 from emulator.wire.headers import Field
 
 SCHEMA = "vpcemu.explain/1"

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from emulator.datapath.causes import reindex
 from emulator.datapath.tally import EXAMPLE_COLUMNS, Sum, Total, tally
 from emulator.kernels import compiled
 from emulator.model.services import protocol_name
 from emulator.observe.words import Why, Words
+from emulator.policy.keys import reindex
 from emulator.policy.reasons import Reason, Verdict
 from emulator.wire.addresses import address
 from emulator.wire.headers import FIELDS, Field, Matrix

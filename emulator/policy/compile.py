@@ -28,7 +28,6 @@ from emulator.policy.compile_places import index, links
 from emulator.policy.compile_routes import routes
 from emulator.policy.conntrack import GATEWAY_STREAM_NS, GATEWAY_TCP_NS, GATEWAY_UDP_NS
 from emulator.policy.filters import SLOTS, fill_all, words_of
-from emulator.policy.rules import PeerKind
 from emulator.policy.tables import (
     ACCESS_BLOCKED,
     ACCESS_EGRESS,
@@ -36,6 +35,7 @@ from emulator.policy.tables import (
     Eni,
     Group,
     Membership,
+    PeerKind,
     Place,
     PlaceKind,
     PrefixBlock,

@@ -24,11 +24,10 @@ Source: EC2 User Guide, "Security group connection tracking"; facts CT-1 to CT-4
 """
 
 from enum import IntEnum
-from typing import NamedTuple
 
 from emulator.kernels import kernel
+from emulator.policy.keys import ENI_SHIFT, TrackingKey, fold, key_at, stands_at, write_key
 from emulator.policy.tables import Eni, PlaceKind, Tables, kind_of, row_of
-from emulator.wire.hashing import mix
 from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Field, Matrix
 
 
@@ -60,24 +59,11 @@ class Usage(IntEnum):
     RETRY_NS = 2
 
 
-class TrackingKey(NamedTuple):
-    """The canonical key of a packet at an interface; ``from_a`` is 1 if the packet's source is end A."""
-
-    key: int
-    a_hi: int
-    a_lo: int
-    b_hi: int
-    b_lo: int
-    from_a: int
-
-
 # STATE bits.  Who started: end A or B.  TCP: FINs seen and acknowledged, closed, answered.  UDP: transactions.
 STARTED_BY_A, FIN_A, FIN_B, FIN_A_ACKED, FIN_B_ACKED, CLOSED, ANSWERED, ESTABLISHED, ASKED_AGAIN, STREAM = (1 << bit for bit in range(10))
 
 FIN_A_END, FIN_B_END, FIN_END = 16, 39, (1 << 23) - 1  # in STATE, the low 23 bits of the number behind each side's FIN
 
-QUERY_NONE, QUERY_REQUEST, QUERY_REPLY = 0, 1, 2
-ENI_SHIFT = 41  # in KEY, see `pack`
 TAG_SHIFT, RULE_MASK = 24, (1 << 24) - 1
 FREE_ROOM = 8  # rows that must be free before an event may run
 GATEWAY_TCP_NS, GATEWAY_UDP_NS, GATEWAY_STREAM_NS = 350 * 10**9, 30 * 10**9, 180 * 10**9
@@ -85,111 +71,12 @@ _ENI = int(PlaceKind.ENI)
 
 
 @kernel
-def query_role(protocol: int, icmp_type: int) -> int:
-    """Whether an ICMP message is a request or a reply of a query, or neither (CT-4 to CT-6)."""
-    if protocol == ICMP:
-        if icmp_type == 8 or icmp_type == 13 or icmp_type == 15 or icmp_type == 17:
-            return QUERY_REQUEST
-        if icmp_type == 0 or icmp_type == 14 or icmp_type == 16 or icmp_type == 18:
-            return QUERY_REPLY
-    elif protocol == ICMPV6:
-        if icmp_type == 128:
-            return QUERY_REQUEST
-        if icmp_type == 129:
-            return QUERY_REPLY
-    return QUERY_NONE
-
-
-@kernel
-def query_kind(icmp_type: int) -> int:
-    """One number for a request type and its reply type: echo 8 and 0, timestamp 13 and 14, …"""
-    if icmp_type == 0:
-        return 8
-    if icmp_type == 14 or icmp_type == 16 or icmp_type == 18:
-        return icmp_type - 1
-    if icmp_type == 129:
-        return 128
-    return icmp_type
-
-
-@kernel
-def pack(eni_id: int, family: int, protocol: int, low: int, high: int) -> int:
-    """Interface, family, protocol and two numbers of 16 bits in one positive integer."""
-    return low | (high << 16) | (protocol << 32) | ((1 if family == 6 else 0) << 40) | (eni_id << ENI_SHIFT)
-
-
-@kernel
-def key_of(
-    eni_id: int,
-    family: int,
-    protocol: int,
-    source_hi: int,
-    source_lo: int,
-    destination_hi: int,
-    destination_lo: int,
-    source_port: int,
-    destination_port: int,
-    icmp_type: int,
-    identifier: int,
-) -> TrackingKey:
-    """The key under which an interface knows a packet's flow, the same for both directions."""
-    from_a = 1
-    if source_hi > destination_hi or (source_hi == destination_hi and source_lo > destination_lo):
-        from_a = 0
-    ports = protocol in (TCP, UDP)
-    if ports and source_hi == destination_hi and source_lo == destination_lo and source_port > destination_port:
-        from_a = 0
-    low, high = 0, 0
-    if ports:
-        low, high = source_port, destination_port
-        if from_a == 0:
-            low, high = destination_port, source_port
-    elif protocol in (ICMP, ICMPV6):
-        asks = from_a if query_role(protocol, icmp_type) == QUERY_REQUEST else 1 - from_a
-        low, high = identifier, (query_kind(icmp_type) << 1) | asks
-    key = pack(eni_id, family, protocol, low, high)
-    if from_a == 1:
-        return TrackingKey(key, source_hi, source_lo, destination_hi, destination_lo, 1)
-    return TrackingKey(key, destination_hi, destination_lo, source_hi, source_lo, 0)
-
-
-@kernel
-def packet_key(flights: Matrix, p: int, eni_id: int) -> TrackingKey:
-    """`key_of` for the packet in row ``p``."""
-    return key_of(
-        eni_id,
-        flights[p, Field.FAMILY],
-        flights[p, Field.PROTOCOL],
-        flights[p, Field.SOURCE_HI],
-        flights[p, Field.SOURCE_LO],
-        flights[p, Field.DESTINATION_HI],
-        flights[p, Field.DESTINATION_LO],
-        flights[p, Field.SOURCE_PORT],
-        flights[p, Field.DESTINATION_PORT],
-        flights[p, Field.TYPE],
-        flights[p, Field.IDENTIFIER],
-    )
-
-
-@kernel
-def home(entries: Matrix, key: TrackingKey) -> int:
-    """The row where the search for a key begins."""
-    return mix(mix(mix(mix(mix(0, key.key), key.a_hi), key.a_lo), key.b_hi), key.b_lo) & (entries.shape[0] - 1)
-
-
-@kernel
 def find(entries: Matrix, key: TrackingKey) -> int:
     """Row of the entry with this key, or minus the free row where it would stand, minus one."""
     mask = entries.shape[0] - 1
-    slot = home(entries, key)
+    slot = fold(key) & mask
     while entries[slot, Entry.KEY] != 0:
-        if (
-            entries[slot, Entry.KEY] == key.key
-            and entries[slot, Entry.A_LO] == key.a_lo
-            and entries[slot, Entry.B_LO] == key.b_lo
-            and entries[slot, Entry.A_HI] == key.a_hi
-            and entries[slot, Entry.B_HI] == key.b_hi
-        ):
+        if stands_at(entries, slot, key):
             return slot
         slot = (slot + 1) & mask
     return -slot - 1
@@ -210,19 +97,6 @@ def holder(tables: Tables, place: int) -> int:
 
 
 @kernel
-def key_at(entries: Matrix, slot: int) -> TrackingKey:
-    """The key of an occupied row."""
-    return TrackingKey(
-        entries[slot, Entry.KEY],
-        entries[slot, Entry.A_HI],
-        entries[slot, Entry.A_LO],
-        entries[slot, Entry.B_HI],
-        entries[slot, Entry.B_LO],
-        0,
-    )
-
-
-@kernel
 def remove(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, slot: int) -> None:
     """Free an entry's row and close the gap, so that searches stay whole."""
     usage[holder(tables, eni_of(entries, slot)), Usage.TRACKED] -= 1
@@ -230,7 +104,7 @@ def remove(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, slot:
     mask = entries.shape[0] - 1
     gap, slot = slot, (slot + 1) & mask
     while entries[slot, Entry.KEY] != 0:
-        start = home(entries, key_at(entries, slot))
+        start = fold(key_at(entries, slot)) & mask
         if ((slot - start) & mask) >= ((slot - gap) & mask):
             for column in range(8):
                 entries[gap, column] = entries[slot, column]
@@ -406,11 +280,7 @@ def create(
     eni_id = key.key >> ENI_SHIFT
     counts[Count.NEXT_ENTRY, 0] += 1
     number = counts[Count.NEXT_ENTRY, 0]
-    entries[slot, Entry.KEY] = key.key
-    entries[slot, Entry.A_HI] = key.a_hi
-    entries[slot, Entry.A_LO] = key.a_lo
-    entries[slot, Entry.B_HI] = key.b_hi
-    entries[slot, Entry.B_LO] = key.b_lo
+    write_key(entries, slot, key)
     entries[slot, Entry.STATE] = state
     expires = now + timeout_ns(tables, eni_id, protocol, state)
     entries[slot, Entry.EXPIRES_NS] = expires

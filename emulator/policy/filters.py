@@ -12,13 +12,13 @@ In ``filters`` a direction of a group takes 2 × `SLOTS` × words rows, `BITS` r
 """
 
 from emulator.kernels import kernel
-from emulator.policy.tables import ALL_PROTOCOLS, PrefixBlock, RuleColumn
+from emulator.policy.tables import ALL_PROTOCOLS, PeerKind, PrefixBlock, RuleColumn
 from emulator.wire.headers import TCP, UDP, Matrix
 
 SLOTS = 64
 BITS = 62
 _56_BITS = (1 << 56) - 1
-_PEER_BLOCK, _PEER_LIST, _PEER_STALE = 0, 1, 3  # as in `rules.PeerKind`
+_PEER_BLOCK, _PEER_LIST, _PEER_STALE = int(PeerKind.BLOCK), int(PeerKind.LIST), int(PeerKind.STALE)
 
 
 @kernel

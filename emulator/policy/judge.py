@@ -8,7 +8,7 @@ lingers is judged as the new flow that it is.
 """
 
 from emulator.kernels import kernel
-from emulator.policy import conntrack
+from emulator.policy import conntrack, keys
 from emulator.policy.conntrack import TAG_SHIFT, Entry, Usage
 from emulator.policy.reasons import Decision, Reason, Verdict
 from emulator.policy.rules import ALL, Subject, first_match, untracked_pair
@@ -47,9 +47,9 @@ def subject_of(tables: Tables, flights: Matrix, p: int, direction: int, member: 
 
 
 @kernel
-def _quoted_key(flights: Matrix, p: int, eni_id: int, icmp_type: int) -> conntrack.TrackingKey:
+def _quoted_key(flights: Matrix, p: int, eni_id: int, icmp_type: int) -> keys.TrackingKey:
     """The key of the datagram that an ICMP error quotes; of a quoted ICMP message the type is not kept, so it is given."""
-    return conntrack.key_of(
+    return keys.key_of(
         eni_id,
         flights[p, Field.FAMILY],
         flights[p, Field.QUOTED_PROTOCOL],
@@ -101,11 +101,11 @@ def judge(
     """
     protocol = flights[p, Field.PROTOCOL]
     is_icmp = protocol in (ICMP, ICMPV6)
-    role = conntrack.query_role(protocol, flights[p, Field.TYPE])
-    key = conntrack.packet_key(flights, p, eni_id)
+    role = keys.query_role(protocol, flights[p, Field.TYPE])
+    key = keys.packet_key(flights, p, eni_id)
     # A later fragment shows no ports, so only a flow without ports is known by it.
     whole = flights[p, Field.FRAGMENT_OFFSET] == 0 or not (is_icmp or protocol in (TCP, UDP))
-    if whole and (not is_icmp or role != conntrack.QUERY_NONE):
+    if whole and (not is_icmp or role != keys.QUERY_NONE):
         slot = conntrack.known(tables, entries, counts, usage, key, flights, p, now)
         if slot >= 0:
             tag = entries[slot, Entry.TAG]
@@ -130,7 +130,7 @@ def judge(
     midstream = protocol == TCP and flags & (SYN | ACK | RST | FIN) != SYN
     if midstream and tables.settings.midstream == MIDSTREAM_RULES_ONLY:
         return Decision(ACCEPT, 0, rule_id, 0)
-    if is_icmp and role != conntrack.QUERY_REQUEST:
+    if is_icmp and role != keys.QUERY_REQUEST:
         return Decision(ACCEPT, 0, rule_id, 0)
     if (protocol in (TCP, UDP)) and autotrack == 0:
         family = flights[p, Field.FAMILY]

@@ -7,7 +7,7 @@ A reason's name is its code: AWS's Reachability Analyzer's where it has one (sec
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
-from emulator.wire.headers import Status
+from emulator.wire.status import Status
 
 
 class Verdict(IntEnum):

@@ -6,25 +6,15 @@ rule of the first group that matches is named, whatever else matches as well.  S
 entries are rows of the same matrix and go through the same `miss`.
 """
 
-from enum import IntEnum
 from typing import NamedTuple
 
 from emulator.kernels import kernel
 from emulator.policy.filters import BITS, SLOTS, address_slot, lowest_bit, port_slot, words_of
 from emulator.policy.reasons import Miss
-from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PrefixBlock, RuleColumn, Tables, row_of
+from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PeerKind, PrefixBlock, RuleColumn, Tables, row_of
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP
 
 ALL = -1
-
-
-class PeerKind(IntEnum):
-    """What a rule's other side is (SG-21); a stale one matches nothing (SG-32)."""
-
-    BLOCK = 0
-    LIST = 1
-    GROUP = 2
-    STALE = 3
 
 
 class Subject(NamedTuple):
@@ -48,7 +38,6 @@ class Subject(NamedTuple):
 _FAMILY, _PROTOCOL, _PORT, _TYPE, _CODE = int(Miss.FAMILY), int(Miss.PROTOCOL), int(Miss.PORT), int(Miss.TYPE), int(Miss.CODE)
 _BLOCK, _LIST, _GROUP, _IDENTITY, _STALE = int(Miss.BLOCK), int(Miss.LIST), int(Miss.GROUP), int(Miss.IDENTITY), int(Miss.STALE)
 _PEER_BLOCK, _PEER_LIST, _PEER_GROUP, _PEER_STALE = (int(kind) for kind in PeerKind)
-ICMP_EXTRA = 16  # room for all flags in one integer
 
 
 @kernel
@@ -236,4 +225,4 @@ def acl_match(tables: Tables, start: int, end: int, subject: Subject) -> int:
     return -1
 
 
-__all__ = ["ALL", "EGRESS", "INGRESS", "Match", "PeerKind", "Subject", "acl_match", "first_match", "is_member", "miss", "untracked_pair"]
+__all__ = ["ALL", "EGRESS", "INGRESS", "Match", "Subject", "acl_match", "first_match", "is_member", "miss", "untracked_pair"]

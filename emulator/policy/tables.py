@@ -90,6 +90,15 @@ class Group(IntEnum):
     EVERYONE_END = 8
 
 
+class PeerKind(IntEnum):
+    """What a rule's other side is (SG-21); a stale one matches nothing (SG-32)."""
+
+    BLOCK = 0
+    LIST = 1
+    GROUP = 2
+    STALE = 3
+
+
 class RuleColumn(IntEnum):
     """Columns of ``rules``.  FROM and TO are ports, or ICMP type and code; PEER_START is a group's id for a group."""
 

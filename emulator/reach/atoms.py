@@ -15,7 +15,7 @@ from emulator.model.groups import NetworkAcl, SecurityGroup
 from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
 from emulator.model.services import ALL, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
 from emulator.model.topology import Topology
-from emulator.policy.conntrack import query_role
+from emulator.policy.keys import query_role
 from emulator.wire.headers import is_icmp_error
 
 LAST_PORT = 65535

@@ -19,7 +19,7 @@ from emulator.model.groups import Direction, NetworkAcl, Rule, SecurityGroup, id
 from emulator.model.joined import TransitGatewayAttachment
 from emulator.model.services import ALL, ANY_PORTS, ICMP, ICMPV6, TCP, UDP
 from emulator.model.topology import Topology
-from emulator.policy.conntrack import query_role
+from emulator.policy.keys import query_role
 from emulator.policy.tables import Eni, SubnetColumn, row_of
 from emulator.reach.atoms import MAIL, Atom
 from emulator.reach.ends import INTERFACE, OUTSIDE, End, named_blocks

@@ -14,12 +14,12 @@ import numpy as np
 from emulator.datapath.loop import advance
 from emulator.datapath.state import FIRST_BORN, Count, Outcome, Step
 from emulator.engine import FOREVER, Engine
+from emulator.hosts.probe import EPHEMERAL_PORT, Place, probe_of
 from emulator.hosts.responder import NONE, answer
 from emulator.kernels import available, is_cached
 from emulator.model.entities import Instance
 from emulator.model.topology import Topology
-from emulator.network import EPHEMERAL_PORT, Place, _probe
-from emulator.policy.conntrack import QUERY_REQUEST, query_role
+from emulator.policy.keys import QUERY_REQUEST, query_role
 from emulator.policy.reasons import Stage, Verdict
 from emulator.reach.atoms import Atom
 from emulator.reach.ends import INTERFACE, OUTSIDE, End
@@ -146,7 +146,7 @@ class Prober:
             from ipaddress import ip_address
 
             ends = [Place("", "", (ip_address(text),), {}) for text in (one, other)]
-            packet = Packet.of(_probe(ends[0], ends[1], service, EPHEMERAL_PORT))
+            packet = Packet.of(probe_of(ends[0], ends[1], service, EPHEMERAL_PORT))
             kind, reply = answer(packet, question.destination.listen)
             back = None if kind == NONE or reply is None else Packet.of(reply).header
             self._templates[key] = packet.header, kind, back

@@ -16,9 +16,10 @@ from emulator.hosts.tcp_segment import Segment, distance, segment_in, words_of
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, parse_protocol
 from emulator.runtime import Seen
 from emulator.verbs.linklayer import ADVERTISEMENT, SOLICITATION, words_of_arp
-from emulator.wire.headers import ACK, RST, SYN, Field, Status
+from emulator.wire.headers import ACK, RST, SYN, Field
 from emulator.wire.packet import ETHERNET, RAW_IP, Packet
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
+from emulator.wire.status import Status
 
 _NEIGHBOUR = {SOLICITATION: "solicitation, who has", ADVERTISEMENT: "advertisement, tgt is"}
 _ICMP_WORDS = {8: "echo request", 0: "echo reply", 128: "echo request", 129: "echo reply"}

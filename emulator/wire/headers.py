@@ -5,8 +5,7 @@ used gets a `Status` that says why.
 
     link header ─► VLAN tags ─► IPv4 │ IPv6 ─► extension headers ─► TCP │ UDP │ SCTP │ ICMP │ ICMPv6 ─► quoted datagram
 
-Sources: RFC 791, RFC 8200 §4, RFC 9293 §3.1, RFC 768, RFC 792, RFC 4443; IEEE 802.1Q; the link types' layouts as
-registered with tcpdump.org.
+Sources: RFC 791, RFC 8200 §4, RFC 9293 §3.1, RFC 768, RFC 792, RFC 4443.  What stands before the IP header is in `linklayer`.
 """
 
 from enum import IntEnum
@@ -17,16 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.kernels import kernel
+from emulator.wire import linklayer
 from emulator.wire.addresses import address
+from emulator.wire.integers import Bytes, be16, be32, be64, byte
+from emulator.wire.status import ARP, MALFORMED, NOT_IP, PARSED, TRUNCATED
 
 Matrix = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
 
 TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 MAX_EXTENSION_HEADERS = 16
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _NO_NEXT_HEADER, _OPTIONS = 0, 43, 44, 51, 59, 60
-_IPV4, _IPV6, _ARP, _PPPOE = 0x0800, 0x86DD, 0x0806, 0x8864
 _JUMBO_PAYLOAD = 0xC204
 _MAPPED = 0xFFFF << 32
 
@@ -74,20 +74,6 @@ class Field(IntEnum):
 FIELDS = len(Field)
 
 
-class Status(IntEnum):
-    """What became of a frame."""
-
-    PARSED = 0
-    NOT_IP = 1
-    ARP = 2
-    TRUNCATED = 3
-    MALFORMED = 4
-    LINK_TYPE = 5
-
-
-PARSED, NOT_IP, ARP, TRUNCATED, MALFORMED, LINK_TYPE = (int(status) for status in Status)
-
-
 class FiveTuple(NamedTuple):
     """Protocol, addresses and ports of one direction; ICMP and portless protocols have ports 0."""
 
@@ -115,113 +101,6 @@ def five_tuple(row: Any) -> FiveTuple:
 
 
 @kernel
-def byte(buffer: Bytes, at: int) -> int:
-    """One byte, widened at the load."""
-    return np.int64(buffer[at])  # type: ignore[return-value]
-
-
-@kernel
-def be16(buffer: Bytes, at: int) -> int:
-    """Two bytes, most significant first."""
-    return (byte(buffer, at) << 8) | byte(buffer, at + 1)
-
-
-@kernel
-def be32(buffer: Bytes, at: int) -> int:
-    """Four bytes, most significant first."""
-    return (be16(buffer, at) << 16) | be16(buffer, at + 2)
-
-
-@kernel
-def be64(buffer: Bytes, at: int) -> int:
-    """Eight bytes, most significant first, as a signed integer."""
-    high = be32(buffer, at)
-    if high >= 1 << 31:
-        high -= 1 << 32
-    return (high << 32) | be32(buffer, at + 4)
-
-
-@kernel
-def _network_layer(buffer: Bytes, at: int, end: int, link_type: int) -> tuple[int, int]:
-    """Ethertype and offset of the network header; a negative ethertype is minus a `Status`."""
-    if link_type == 1:
-        if end - at < 14:
-            return -TRUNCATED, at
-        ethertype, at = be16(buffer, at + 12), at + 14
-    elif link_type == 113:
-        if end - at < 16:
-            return -TRUNCATED, at
-        ethertype, at = be16(buffer, at + 14), at + 16
-    elif link_type == 276:
-        if end - at < 20:
-            return -TRUNCATED, at
-        ethertype, at = be16(buffer, at), at + 20
-    elif link_type == 0 or link_type == 108:
-        if end - at < 4:
-            return -TRUNCATED, at
-        # The family is in the writer's byte order; all known numbers fit one byte, so one end of the word holds it.
-        word = be32(buffer, at)
-        family = word >> 24 if word & 0xFFFFFF == 0 else word
-        if family == 2:
-            return _IPV4, at + 4
-        if family == 10 or family == 24 or family == 28 or family == 30:
-            return _IPV6, at + 4
-        return -NOT_IP, at
-    elif link_type == 9:
-        if end - at >= 2 and buffer[at] == 0xFF and buffer[at + 1] == 3:
-            at += 2
-        return _ppp(buffer, at, end)
-    elif link_type == 228:
-        return _IPV4, at
-    elif link_type == 229:
-        return _IPV6, at
-    elif link_type == 12 or link_type == 14 or link_type == 101:
-        if end - at < 1:
-            return -TRUNCATED, at
-        version = byte(buffer, at) >> 4
-        if version == 4:
-            return _IPV4, at
-        if version == 6:
-            return _IPV6, at
-        return -NOT_IP, at
-    else:
-        return -LINK_TYPE, at
-
-    if ethertype == 0x88A8 or ethertype == 0x8100 or ethertype == 0x9100 or ethertype == 0x9200:
-        for _ in range(4):
-            if ethertype != 0x88A8 and ethertype != 0x8100 and ethertype != 0x9100 and ethertype != 0x9200:
-                break
-            if end - at < 4:
-                return -TRUNCATED, at
-            ethertype, at = be16(buffer, at + 2), at + 4
-    if ethertype < 1536 and end - at >= 8 and be16(buffer, at) == 0xAAAA and be32(buffer, at + 2) >> 8 == 0x030000:
-        # IEEE 802.2 SNAP with organisation 0 carries an ethertype (RFC 1042).
-        ethertype, at = be16(buffer, at + 6), at + 8
-    if ethertype == _PPPOE:
-        if end - at < 8:
-            return -TRUNCATED, at
-        return _ppp(buffer, at + 6, end)
-    return ethertype, at
-
-
-@kernel
-def _ppp(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
-    """Ethertype and offset behind a PPP protocol field of one or two bytes (RFC 1661 §2)."""
-    if end - at < 2:
-        return -TRUNCATED, at
-    protocol = byte(buffer, at)
-    if protocol & 1:
-        at += 1
-    else:
-        protocol, at = be16(buffer, at), at + 2
-    if protocol == 0x21:
-        return _IPV4, at
-    if protocol == 0x57:
-        return _IPV6, at
-    return -NOT_IP, at
-
-
-@kernel
 def parse_frame(buffer: Bytes, start: int, captured: int, link_type: int, headers: Matrix, row: int) -> int:
     """Fill one header row from a frame and give its `Status`; any bytes at all are safe.
 
@@ -236,15 +115,15 @@ def parse_frame(buffer: Bytes, start: int, captured: int, link_type: int, header
         if column != Field.TIME_NS and column != Field.INDEX:
             headers[row, column] = 0
     end = start + captured
-    ethertype, at = _network_layer(buffer, start, end, link_type)
+    ethertype, at = linklayer.network_layer(buffer, start, end, link_type)
     status = NOT_IP
     if ethertype < 0:
         status = -ethertype
-    elif ethertype == _IPV4:
+    elif ethertype == linklayer.IPV4:
         status = _parse_ipv4(buffer, at, end, headers, row)
-    elif ethertype == _IPV6:
+    elif ethertype == linklayer.IPV6:
         status = _parse_ipv6(buffer, at, end, headers, row)
-    elif ethertype == _ARP:
+    elif ethertype == linklayer.ARP:
         status = ARP
     headers[row, Field.STATUS] = status
     headers[row, Field.IP_OFFSET] = at - start

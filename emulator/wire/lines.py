@@ -1,7 +1,8 @@
 """Lines of JSON that begin with a packet's index and time, written as bytes."""
 
 from emulator.kernels import kernel
-from emulator.wire.headers import Bytes, Matrix
+from emulator.wire.headers import Matrix
+from emulator.wire.integers import Bytes
 
 _INDEX = tuple(b'{"index": ')
 _TIME = tuple(b', "time_ns": ')

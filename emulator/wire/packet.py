@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emulator.errors import UsageError
-from emulator.wire.headers import FIELDS, PARSED, Field, FiveTuple, Matrix, Status, five_tuple, parse_frame
+from emulator.wire.headers import FIELDS, Field, FiveTuple, Matrix, five_tuple, parse_frame
+from emulator.wire.status import PARSED, Status
 
 if TYPE_CHECKING:
     from scapy.packet import Packet as ScapyPacket

@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.kernels import compiled, kernel, pays
-from emulator.wire.headers import Bytes, Matrix, byte
+from emulator.wire.headers import Matrix
+from emulator.wire.integers import Bytes, byte
 
 MAX_FRAME = 262_144
 """Bytes; a record that claims more is taken for a broken one."""

@@ -27,8 +27,9 @@ from emulator.model.topology import Topology
 from emulator.policy.compile import Ids, compile_tables
 from emulator.replay import replay
 from emulator.wire.capture import LINK_TYPES, MAX_FRAME, Capture, Record
-from emulator.wire.headers import FIELDS, TCP, Field, Status, parse_frame
+from emulator.wire.headers import FIELDS, TCP, Field, parse_frame
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
+from emulator.wire.status import Status
 
 KINDS = sorted(LINK_TYPES)
 

@@ -14,8 +14,9 @@ from emulator.hosts.tcp_states import State
 from emulator.model.services import Service
 from emulator.model.topology import Topology
 from emulator.wire.capture import read_frames
-from emulator.wire.headers import ACK, RST, SYN, TCP, Field, Status
+from emulator.wire.headers import ACK, RST, SYN, TCP, Field
 from emulator.wire.packet import Packet
+from emulator.wire.status import Status
 from tests.hosts.wires import Sink
 
 CAPTURES = Path(__file__).parents[1] / "captures"

@@ -22,8 +22,9 @@ import numpy as np
 
 from emulator.wire.addresses import address
 from emulator.wire.capture import Capture, Record
-from emulator.wire.headers import FIELDS, ICMP, ICMPV6, PARSED, TCP, UDP, Field, Matrix, Status, parse_many
+from emulator.wire.headers import FIELDS, ICMP, ICMPV6, TCP, UDP, Field, Matrix, parse_many
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
+from emulator.wire.status import PARSED, Status
 from tests.oracles.kernel import HIGHEST_MARKER, INSIDE, OUTSIDE, Frame, checksum
 
 Address = IPv4Address | IPv6Address

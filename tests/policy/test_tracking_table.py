@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from emulator.datapath.state import new_state
 from emulator.engine import rehashed_entries
-from emulator.policy import conntrack
+from emulator.policy import conntrack, keys
 from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.conntrack import Count, Entry, Usage
 from emulator.wire.addresses import halves
@@ -44,7 +44,7 @@ def test_a_crowded_table_loses_nothing(first, operations):
     naive, now = {}, 0
     for what, number in [*(("put", peer) for peer in first[:12]), *operations]:
         flights = flow(number)
-        key = conntrack.packet_key(flights, 0, ENI)
+        key = keys.packet_key(flights, 0, ENI)
         slot = conntrack.find(entries, key)
         assert (slot >= 0) == (number in naive)
         if what == "put" and slot < 0 and len(naive) < ROWS - 1:
@@ -60,7 +60,7 @@ def test_a_crowded_table_loses_nothing(first, operations):
             assert due == min((expires for _, expires in naive.values()), default=1 << 62)
         for table in (entries, rehashed_entries(entries, 4 * ROWS)):
             for peer, (entry, expires) in naive.items():
-                found = conntrack.find(table, conntrack.packet_key(flow(peer), 0, ENI))
+                found = conntrack.find(table, keys.packet_key(flow(peer), 0, ENI))
                 assert found >= 0
                 assert (table[found, Entry.TAG] >> conntrack.TAG_SHIFT, table[found, Entry.EXPIRES_NS]) == (entry, expires)
         assert counts[Count.LIVE, 0] == usage[IDS.of("i-db"), Usage.TRACKED] == np.count_nonzero(entries[:, Entry.KEY]) == len(naive)

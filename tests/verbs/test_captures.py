@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from emulator import Network, load, loads
-from emulator.wire.headers import Status
+from emulator.wire.status import Status
 
 LAB = """
 topology: lab

@@ -18,8 +18,9 @@ from scapy.utils import RawPcapReader
 from emulator.kernels import compiled
 from emulator.wire import headers
 from emulator.wire.addresses import address
-from emulator.wire.headers import FIELDS, Field, FiveTuple, Status, five_tuple, parse_frame, parse_many
+from emulator.wire.headers import FIELDS, Field, FiveTuple, five_tuple, parse_frame, parse_many
 from emulator.wire.packet import Packet
+from emulator.wire.status import Status
 
 # fmt: off
 CAPTURES = [

@@ -13,7 +13,8 @@ import pytest
 
 from emulator import kernels
 from emulator.kernels import available, cache_folder, compiled, kernel
-from emulator.wire.headers import be16, be32, be64, is_icmp_error
+from emulator.wire.headers import is_icmp_error
+from emulator.wire.integers import be16, be32, be64
 
 PROJECT = Path(kernels.__file__).parents[1]
 
