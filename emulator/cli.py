@@ -199,7 +199,7 @@ def _print_replay(result: "Replay") -> None:
             ("skipped", "skipped", "dim"),
         )
     )
-    console.print(f"[bold]{_plain(Path(result.capture).name)}[/] through [bold]{_plain(result.topology.name)}[/]")
+    console.print(f"[bold]{_plain(result.run.title)}[/] through [bold]{_plain(result.topology.name)}[/]")
     console.print(f"{counts['total']:,} packets in {len(result.tally):,} flows:   {told}")
     if result.skipped:
         console.print("[dim]skipped: " + ", ".join(f"{count:,} {code}" for code, count in result.skipped.items()) + "[/]")

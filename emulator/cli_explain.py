@@ -116,7 +116,7 @@ def _print_whole(asked: "Network", found: "Explanation", in_the_way: "list[Why]"
                 screen.print(f"[dim]{title}: {plain(step.check)} at {plain(step.at)}[/]")
             for item in looked_at:
                 place = f"   [dim]{plain(item.place)}[/]" if item.place else ""
-                screen.print(f"  {'[green]✓[/]' if item.fits else '[red]✗[/]'} {plain(item.name)}: {plain(item.text)}{place}")
+                screen.print(f"  {'[green]✓[/]' if item.fits else '[red]✗[/]'} {plain(item.told)}{place}")
     if len(in_the_way) > 1:
         screen.print("[bold]Everything in the way[/]")
         for number, why in enumerate(in_the_way, 1):
@@ -150,5 +150,5 @@ def _print_steps(screen: Any, title: str, trace: "Trace") -> None:
         mark = "[green]✓[/]" if step.passed else "[red]✗[/]"
         place = f"[dim]{plain(step.rule.place)}[/]" if step.rule and step.rule.place else ""
         table.add_row(mark, plain(step.at), plain(step.check), plain(step.text), place)
-    screen.print(f"[dim]{title}: {plain(trace.sent)}[/]")
+    screen.print(f"[dim]{title}: {plain(trace.headline)}[/]")
     screen.print(table)

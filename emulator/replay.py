@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from emulator.bulk.results import PacketLines, PacketResult, Stretch, comments_of
-from emulator.bulk.running import KEPT, Run, Running, Source, stop_on_interrupt
+from emulator.bulk.running import KEPT, STDIN, Run, Running, Source, stop_on_interrupt
 from emulator.bulk.shares import SharedEngine
 from emulator.bulk.windows import Reader
 from emulator.datapath.state import Count, Outcome
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from emulator.observe.flowlogs import FlowLog
 
 SCHEMA = "vpcemu.replay/1"
-STDIN = "-"
 
 
 @dataclass
@@ -226,7 +225,7 @@ class Replay:
         from emulator.views import figure
         from emulator.views.flowlines import flow_lines
 
-        figure.save(self.topology, path, flow_lines(self.flows), title=title or f"{self.topology.name}: {Path(self.capture).name}")
+        figure.save(self.topology, path, flow_lines(self.flows), title=title or f"{self.topology.name}: {self.run.title}")
 
     def save_flow_logs(self, path: str | Path, log: "FlowLog | None" = None) -> int:
         """Write what VPC Flow Logs would have: ``x.log``, ``x.log.gz`` or ``x.parquet``; gives the rows.

@@ -238,6 +238,12 @@ def test_replay_prints_the_blocked_flows_with_reasons(vpcemu, topologies, captur
     assert "sql has no egress rule at all" in told
 
 
+def test_replay_names_its_captures_without_their_folders(vpcemu, web, traffic, captures):
+    """The summary of several captures names each file, not where it lies."""
+    ran = vpcemu("replay", web, traffic, captures / "ipv6.pcap")
+    assert ran.out.startswith("web-server.pcap, ipv6.pcap through web-server")
+
+
 def test_replay_explains_a_packet(vpcemu, topologies, captures):
     """`--explain INDEX` tells every step of one packet."""
     network, capture = topologies / "app-and-sql-server.yaml", captures / "app-and-sql-server.pcap"

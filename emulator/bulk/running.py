@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from emulator.bulk.results import Stretch
@@ -21,6 +22,7 @@ from emulator.wire.headers import Matrix
 
 KEPT = 50_000  # packets; of larger replays headers, outcomes and steps are made again when somebody asks
 KEPT_BYTES = 1_000 * KEPT  # a larger capture will not be kept, whatever is in it
+STDIN = "-"
 Source = str | os.PathLike[str]
 
 
@@ -38,8 +40,13 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The captures' names."""
+        """The captures as they were named."""
         return ", ".join(os.fspath(capture) for capture in self.captures)
+
+    @property
+    def title(self) -> str:
+        """The captures' names without their folders, for people."""
+        return ", ".join("standard input" if capture == STDIN else Path(capture).name for capture in self.captures)
 
 
 class Running:

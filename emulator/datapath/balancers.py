@@ -10,8 +10,8 @@ on AWS of zones, kept addresses and pings that nobody answers; explanation codes
 """
 
 from emulator.datapath import queue, translations
-from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides
-from emulator.datapath.journal import finish, note, passed, sighted
+from emulator.datapath.filters import ACCEPT, DROP, enters
+from emulator.datapath.journal import finish, note, sighted
 from emulator.datapath.leave import SEND, TRANSIT
 from emulator.datapath.state import Flight, State, Translation
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
@@ -54,15 +54,8 @@ def balancer_node(tables: Tables, state: State, p: int, node: int, row: int, now
     flights = state.flights
     subnet_id = tables.gateways[row, GatewayColumn.SUBNET]
     back = _answered_flow(state, p, node, now)
-    if flights[p, Flight.FROM] != subnet_id:
-        decision = acl_decides(tables, state, p, row_of(tables, subnet_id), INGRESS, now, TRANSIT, node)
-        if decision.verdict == WAITING:
-            return
-        if decision.verdict != ACCEPT:
-            sighted(state, p, now, node, INGRESS, DROP, decision.reason, decision.rule, 0)
-            finish(state, p, now, ACL_INGRESS, subnet_id, DROP, decision.reason, decision.rule)
-            return
-        passed(state, p, now, ACL_INGRESS, subnet_id, decision.rule, 0, 0)
+    if not enters(tables, state, p, subnet_id, node, TRANSIT, node, now):
+        return
     sighted(state, p, now, node, INGRESS, ACCEPT, 0, 0, 0)
     flow, way = back, BACKWARD
     if back < 0:

@@ -1,17 +1,39 @@
 """The two filters of the way, groups and network ACLs, with what later fragments need from them (FB-32)."""
 
 from emulator.datapath import fragments
+from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.state import Flight, Fragment, State
 from emulator.kernels import kernel
 from emulator.policy import conntrack, keys
 from emulator.policy.judge import judge, subject_of
-from emulator.policy.reasons import Decision, Reason, Verdict
+from emulator.policy.reasons import Decision, Reason, Stage, Verdict
 from emulator.policy.rules import acl_match
-from emulator.policy.tables import EGRESS, RuleColumn, SubnetColumn, Tables
+from emulator.policy.tables import EGRESS, FRAGMENTS_DROP, INGRESS, RuleColumn, SubnetColumn, Tables, row_of
 from emulator.wire.headers import Field
 
 ACCEPT, DROP, WAITING = int(Verdict.ACCEPT), int(Verdict.DROP), int(Verdict.NONE)
+ACL_INGRESS = int(Stage.ACL_INGRESS)
 _ACL, _FRAGMENT = int(Reason.SUBNET_ACL_RESTRICTION), int(Reason.EMU_FRAGMENT)
+
+
+@kernel
+def _is_later(tables: Tables, state: State, p: int) -> bool:
+    """Whether a packet shares what became of its datagram's first fragment, rather than being judged for itself."""
+    return state.flights[p, Field.FRAGMENT_OFFSET] != 0 and tables.settings.fragments != FRAGMENTS_DROP
+
+
+@kernel
+def _as_the_first(tables: Tables, state: State, p: int, place: int, direction: int, kind: int, due_at: int, now: int) -> Decision:
+    """What a filter at a place decided on the first fragment; verdict `WAITING` if this one now waits for it, due at a place."""
+    slot = fragments.known(tables, state, p, place, direction, now)
+    if slot == fragments.HOLD:
+        fragments.hold(state, p, kind, due_at, now)
+        return Decision(WAITING, 0, 0, 0)
+    if slot == fragments.UNKNOWN:
+        return Decision(DROP, _FRAGMENT, 0, 0)
+    packed = state.fragments[slot, Fragment.DECISION]
+    rule = state.fragments[slot, Fragment.RULE]
+    return Decision(packed & 0xFF, (packed >> 8) & 0xFFFF, rule, packed >> fragments.ENTRY_SHIFT)
 
 
 @kernel
@@ -20,18 +42,12 @@ def groups_decide(
 ) -> Decision:
     """The groups' decision, later fragments included; verdict `WAITING` if the packet now waits for its first fragment."""
     flights = state.flights
-    if flights[p, Field.FRAGMENT_OFFSET] != 0 and tables.settings.fragments < 2:
-        slot = fragments.known(tables, state, p, eni_id, direction, now)
-        if slot == fragments.HOLD:
-            fragments.hold(state, p, kind, eni_id, now)
-            return Decision(WAITING, 0, 0, 0)
-        if slot == fragments.UNKNOWN:
-            return Decision(DROP, _FRAGMENT, 0, 0)
-        packed = state.fragments[slot, Fragment.DECISION]
-        entry = packed >> fragments.ENTRY_SHIFT
-        flights[p, Flight.TRACKED] = 1 if entry != 0 else 0
-        flights[p, Flight.RULE] = state.fragments[slot, Fragment.RULE]
-        return Decision(packed & 0xFF, (packed >> 8) & 0xFFFF, flights[p, Flight.RULE], entry)
+    if _is_later(tables, state, p):
+        decision = _as_the_first(tables, state, p, eni_id, direction, kind, eni_id, now)
+        if decision.verdict != WAITING:
+            flights[p, Flight.TRACKED] = 1 if decision.entry != 0 else 0
+            flights[p, Flight.RULE] = decision.rule
+        return decision
     decision = judge(
         tables, state.entries, state.counts, state.usage, flights, p, eni_id, direction, member, lost, flights[p, Flight.AUTOTRACK], now
     )
@@ -47,15 +63,8 @@ def acl_decides(tables: Tables, state: State, p: int, subnet: int, direction: in
     """The decision of a subnet's network ACL; first match in rising number, else deny (NA-4, NA-5)."""
     flights = state.flights
     subnet_id = tables.subnets[subnet, SubnetColumn.ID]
-    if flights[p, Field.FRAGMENT_OFFSET] != 0 and tables.settings.fragments < 2:
-        slot = fragments.known(tables, state, p, subnet_id, direction, now)
-        if slot == fragments.HOLD:
-            fragments.hold(state, p, kind, place, now)
-            return Decision(WAITING, 0, 0, 0)
-        if slot == fragments.UNKNOWN:
-            return Decision(DROP, _FRAGMENT, 0, 0)
-        packed = state.fragments[slot, Fragment.DECISION]
-        return Decision(packed & 0xFF, (packed >> 8) & 0xFFFF, state.fragments[slot, Fragment.RULE], 0)
+    if _is_later(tables, state, p):
+        return _as_the_first(tables, state, p, subnet_id, direction, kind, place, now)
     start, end = tables.subnets[subnet, SubnetColumn.ACL_INGRESS], tables.subnets[subnet, SubnetColumn.ACL_INGRESS_END]
     if direction == EGRESS:
         start, end = tables.subnets[subnet, SubnetColumn.ACL_EGRESS], tables.subnets[subnet, SubnetColumn.ACL_EGRESS_END]
@@ -69,6 +78,25 @@ def acl_decides(tables: Tables, state: State, p: int, subnet: int, direction: in
     if flights[p, Field.MORE_FRAGMENTS] != 0:
         fragments.remember(tables, state, p, subnet_id, direction, decision, now)
     return decision
+
+
+@kernel
+def enters(tables: Tables, state: State, p: int, subnet_id: int, place: int, kind: int, due_at: int, now: int) -> bool:
+    """I1: whether a packet comes into a subnet, past its ACL if it comes from elsewhere; else it has ended, or waits.
+
+    ``place`` is the interface that it comes to, ``due_at`` where a fragment that waits is looked at again.
+    """
+    if state.flights[p, Flight.FROM] == subnet_id:
+        return True
+    decision = acl_decides(tables, state, p, row_of(tables, subnet_id), INGRESS, now, kind, due_at)
+    if decision.verdict == WAITING:
+        return False
+    if decision.verdict != ACCEPT:
+        sighted(state, p, now, place, INGRESS, DROP, decision.reason, decision.rule, 0)
+        finish(state, p, now, ACL_INGRESS, subnet_id, DROP, decision.reason, decision.rule)
+        return False
+    passed(state, p, now, ACL_INGRESS, subnet_id, decision.rule, 0, 0)
+    return True
 
 
 @kernel

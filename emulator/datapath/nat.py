@@ -14,8 +14,8 @@ then the next address serves.  Translation of IPv6 (NAT64, RT-38) is not emulate
 """
 
 from emulator.datapath import fragments, queue, spawn, translations
-from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides
-from emulator.datapath.journal import finish, note, passed, sighted
+from emulator.datapath.filters import ACCEPT, DROP, enters
+from emulator.datapath.journal import finish, note, sighted
 from emulator.datapath.leave import SEND, TRANSIT, spend_hop
 from emulator.datapath.state import Count, Flight, Fragment, State
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
@@ -27,7 +27,6 @@ from emulator.policy.tables import (
     INGRESS,
     GatewayColumn,
     Tables,
-    row_of,
 )
 from emulator.wire.hashing import mix
 from emulator.wire.headers import ACK, ICMP, RST, SYN, TCP, UDP, Field, is_icmp_error
@@ -46,15 +45,8 @@ def nat_gateway(tables: Tables, state: State, p: int, nat: int, row: int, now: i
     flights, gateways = state.flights, tables.gateways
     subnet_id = gateways[row, GatewayColumn.SUBNET]
     outside = flights[p, Flight.FROM] == 0
-    if flights[p, Flight.FROM] != subnet_id:
-        decision = acl_decides(tables, state, p, row_of(tables, subnet_id), INGRESS, now, TRANSIT, nat)
-        if decision.verdict == WAITING:
-            return
-        if decision.verdict != ACCEPT:
-            sighted(state, p, now, nat, INGRESS, DROP, decision.reason, decision.rule, 0)
-            finish(state, p, now, ACL_INGRESS, subnet_id, DROP, decision.reason, decision.rule)
-            return
-        passed(state, p, now, ACL_INGRESS, subnet_id, decision.rule, 0, 0)
+    if not enters(tables, state, p, subnet_id, nat, TRANSIT, nat, now):
+        return
     sighted(state, p, now, nat, INGRESS, ACCEPT, 0, 0, 0)
     protocol = flights[p, Field.PROTOCOL]
     if flights[p, Field.FAMILY] != 4 or protocol not in (TCP, UDP, ICMP):

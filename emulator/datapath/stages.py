@@ -11,7 +11,7 @@ is the ACL's (PL-3).
 
 from emulator.datapath import balancers, queue
 from emulator.datapath.addressing import is_dhcp, is_exempt_service, is_neighbour_discovery, is_unicast
-from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides, groups_decide
+from emulator.datapath.filters import ACCEPT, DROP, WAITING, enters, groups_decide
 from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.leave import ARRIVE, DIVERTED, SEND, Hop, leave, next_hop, spend_hop
 from emulator.datapath.state import Count, Flight, State
@@ -114,17 +114,8 @@ def arrive(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
     if eni < 0:
         finish(state, p, now, GROUP_INGRESS, eni_id, DROP, _NOTHING, 0)
         return
-    if tables.enis[eni, Eni.SUBNET] != flights[p, Flight.FROM]:
-        subnet = row_of(tables, tables.enis[eni, Eni.SUBNET])
-        place = tables.subnets[subnet, SubnetColumn.ID]
-        decision = acl_decides(tables, state, p, subnet, INGRESS, now, ARRIVE, eni_id)
-        if decision.verdict == WAITING:
-            return
-        if decision.verdict != ACCEPT:
-            sighted(state, p, now, eni_id, INGRESS, DROP, decision.reason, decision.rule, 0)
-            finish(state, p, now, ACL_INGRESS, place, DROP, decision.reason, decision.rule)
-            return
-        passed(state, p, now, ACL_INGRESS, place, decision.rule, 0, 0)
+    if not enters(tables, state, p, tables.enis[eni, Eni.SUBNET], eni_id, ARRIVE, eni_id, now):
+        return
     own = owner(tables, tables.enis[eni, Eni.VPC], flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO]) == eni_id
     refused = not own and tables.enis[eni, Eni.CHECK] != 0
     if refused and tables.settings.check_after_groups == 0:

@@ -12,7 +12,7 @@ A zone that is not said counts as every zone.
 """
 
 from emulator.datapath import queue
-from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides
+from emulator.datapath.filters import ACCEPT, DROP, enters
 from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.leave import ARRIVE, SEND, TRANSIT, cross
 from emulator.datapath.state import Flight, State
@@ -91,15 +91,8 @@ def transit_gateway(tables: Tables, state: State, p: int, gateway: int, now: int
             finish(state, p, now, GATEWAY, gateway, DROP, _NO_ZONE, 0)
             return
         entered = tables.nodes[node, NodeColumn.SUBNET]
-        if entered != came:
-            decision = acl_decides(tables, state, p, row_of(tables, entered), INGRESS, now, TRANSIT, gateway)
-            if decision.verdict == WAITING:
-                return
-            if decision.verdict != ACCEPT:
-                sighted(state, p, now, tables.nodes[node, NodeColumn.ID], INGRESS, DROP, decision.reason, decision.rule, 0)
-                finish(state, p, now, ACL_INGRESS, entered, DROP, decision.reason, decision.rule)
-                return
-            passed(state, p, now, ACL_INGRESS, entered, decision.rule, 0, 0)
+        if not enters(tables, state, p, entered, tables.nodes[node, NodeColumn.ID], TRANSIT, gateway, now):
+            return
         sighted(state, p, now, tables.nodes[node, NodeColumn.ID], INGRESS, ACCEPT, 0, 0, 0)
     _route(tables, state, p, gateway, attachment, zone, now)
 

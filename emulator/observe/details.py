@@ -36,6 +36,11 @@ class Candidate:
     text: str
     place: str = ""
 
+    @property
+    def told(self) -> str:
+        """One sentence that names it."""
+        return self.text if self.text.startswith(self.name) else f"{self.name}: {self.text}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {"name": self.name, "fits": self.fits, "failed": list(self.why), "text": self.text, "place": self.place}

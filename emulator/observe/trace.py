@@ -8,9 +8,11 @@ from typing import Any
 from emulator.clock import format_time
 from emulator.datapath.state import Step as Column
 from emulator.model.groups import Direction
+from emulator.model.services import ICMP, ICMPV6, Service, protocol_name
 from emulator.observe.words import NamedRule, Why, Words
 from emulator.policy.reasons import STAGE_CODE, TEXT, Reason, Stage, Verdict
 from emulator.wire.addresses import address
+from emulator.wire.headers import Field
 from emulator.wire.packet import Packet
 
 CHECKS = {
@@ -92,6 +94,17 @@ class Trace:
     identity: tuple[int, int] = field(default=(0, 0), repr=False, compare=False)
 
     @property
+    def headline(self) -> str:
+        """What was sent, by whom and to whom: ``10.0.1.10:40000 → 10.0.9.10:1433 tcp``, ``10.0.1.10 → 10.0.9.10 icmp/8/0``."""
+        key, header = self.sent.five_tuple, self.sent.header
+        if key.protocol in (ICMP, ICMPV6):
+            return f"{key.source} → {key.destination} {Service(key.protocol, (int(header[Field.TYPE]), int(header[Field.CODE])))}"
+        if not key.source_port and not key.destination_port:
+            return f"{key.source} → {key.destination} {protocol_name(key.protocol)}"
+        source, destination = (f"[{ip}]" if ip.version == 6 else str(ip) for ip in (key.source, key.destination))
+        return f"{source}:{key.source_port} → {destination}:{key.destination_port} {protocol_name(key.protocol)}"
+
+    @property
     def accepted(self) -> bool:
         """Whether it was delivered."""
         return self.verdict == Verdict.ACCEPT
@@ -102,7 +115,7 @@ class Trace:
         return self.why.code if self.why else ""
 
     def __str__(self) -> str:
-        lines = [f"{'delivered' if self.accepted else 'dropped'}  {self.sent}"]
+        lines = [f"{'delivered' if self.accepted else 'dropped'}  {self.headline}"]
         lines += [f"  {'✓' if step.passed else '✗'} {step.at:<18} {step.check:<26} {step.text}" for step in self.steps]
         return "\n".join(lines)
 
@@ -112,7 +125,7 @@ class Trace:
             f"<td>{escape(step.text)}</td></tr>"
             for step in self.steps
         )
-        head = escape(("delivered " if self.accepted else "dropped ") + str(self.sent))
+        head = escape(("delivered " if self.accepted else "dropped ") + self.headline)
         return f"<p><b>{head}</b></p><table><tr><th></th><th>Where</th><th>Check</th><th>Result</th></tr>{rows}</table>"
 
 

@@ -6,7 +6,6 @@ Verdicts, steps, candidate rules and tracking entries are the engine's own; the 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,14 +41,14 @@ _HEADER = (Field.LENGTH, Field.TTL, Field.TYPE, Field.CODE, Field.FLAGS, Field.F
 def page_data(replay: Replay) -> dict[str, Any]:
     """Everything that the page of a replay shows, at most `FLOWS` flows and `PACKETS` packets of them."""
     topology = replay.topology
-    scene = layout(topology, flow_lines(replay.flows), f"{topology.name}: {Path(replay.capture).name}", drawn=LANES)
+    scene = layout(topology, flow_lines(replay.flows), f"{topology.name}: {replay.run.title}", drawn=LANES)
     ranked = sorted(replay.flows, key=lambda flow: (not flow.dropped, flow.verdict == "accept", -flow.packets, flow.first_index))
     flows = sorted(ranked[:FLOWS], key=lambda flow: flow.first_index)
     made = _Packets(replay, flows)
     lanes = {fate(lane.flow): place for place, lane in enumerate(scene.lanes)}
     data = {
         "title": topology.name,
-        "capture": Path(replay.capture).name,
+        "capture": replay.run.title,
         "counts": replay.counts,
         "skipped": replay.skipped,
         "scene": asdict(scene),
