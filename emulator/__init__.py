@@ -3,8 +3,14 @@
 The public names are loaded when they are first used, so that importing the package stays light.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if sys.platform == "emscripten":
+    from emulator.browser import give_ipv6
+
+    give_ipv6()
 
 if TYPE_CHECKING:
     from emulator.labs import Lab

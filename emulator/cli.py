@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emulator import cli_explain, cli_import, cli_reach, cli_verbs
+from emulator import cli_explain, cli_import, cli_labs, cli_reach, cli_verbs
 from emulator.errors import UsageError, printable
 from emulator.terminal import Json, NetworkFile, Parameters, read
 from emulator.terminal import console as _console
@@ -29,6 +29,7 @@ SHOWN_FLOWS = 20
 app.command("explain")(cli_explain.explain)
 app.command("import")(cli_import.import_network)
 app.command("reach")(cli_reach.reach)
+app.add_typer(cli_labs.app, name="labs")
 
 
 @app.command()

@@ -42,11 +42,7 @@ lab = Lab("The office gets in")
 lab.allow("office", "web-1", "SSH", points=2, hint="a rule of web, for what comes in")
 lab.allow("customer", "web-1", "HTTP", points=1, hint="was there before, and must stay")
 lab.deny("customer", "web-1", "SSH", points=2, hint="0.0.0.0/0 is everybody")
-lab.only(
-    [("office", "web-1", "ssh"), ("office", "web-1", "http"), ("customer", "web-1", "http"), ("internet", "web-1", "http")],
-    points=2,
-    hint="what was not asked for stays shut",
-)
+lab.only([("office", "web-1", "HTTP"), ("internet", "web-1", "HTTP")], points=2, hint="what was not asked for stays shut")
 
 # %% [markdown]
 # ## What a student sees who has done nothing
@@ -81,18 +77,16 @@ print(lab.check(network).csv(student="alice"))
 
 # %% [markdown]
 # ## Handing it out
-# Put your own solution between the marks `### BEGIN SOLUTION` and `### END SOLUTION` in a cell. `Lab.stripped` gives the text
-# that students get: one line in its place. nbgrader does the same with the same marks. Keep both versions honest: your
-# solution must pass, and the stripped copy must fail.
-
-# %%
-print(
-    Lab.stripped("""network = Network(shop)
-### BEGIN SOLUTION
-network.authorize("web", "SSH", "203.0.113.25/32")
-### END SOLUTION
-lab.check(network).require()""")
-)
+# Put your own solution between the marks `### BEGIN SOLUTION` and `### END SOLUTION` in a cell, and the check after it. Then
+#
+# ```
+# vpcemu labs copy students --lab my-lab.ipynb
+# vpcemu labs check students/my-lab.ipynb --master my-lab.ipynb --csv marks.csv
+# ```
+#
+# writes the copy that students get, with one line in the solution's place, and marks what comes back, with your check in
+# place of theirs. nbgrader knows the same marks and the cells' metadata, so it can do both as well. Keep both versions
+# honest: your solution must pass, and the copy must fail.
 
 # %% [markdown]
 # ## Probes that do more
@@ -121,3 +115,4 @@ network.authorize("web", "ping", "203.0.113.25/32")
 # %%
 grade = lab.check(network)
 assert any("ping" in finding.name for finding in grade.findings), "the lab does not ask for ping yet"
+grade.require()

@@ -133,14 +133,16 @@ class Grade:
 
 
 Probe = Callable[[Network], tuple[bool, str]]
+Student = Network | Topology | str | os.PathLike[str]
 
 
 @dataclass
 class Lab:
-    """A lab: its name and its probes."""
+    """A lab: its name, its probes, and what they say must pass: (source, destination, service)."""
 
     name: str
     probes: list[tuple[str, float, str, Probe]] = field(default_factory=list)
+    allowed: set[tuple[str, str, str]] = field(default_factory=set)
 
     def probe(self, name: str, test: Probe, points: float = 1, hint: str = "") -> "Lab":
         """Add a test of one's own: from the student's network to (whether it is right, what it found)."""
@@ -149,6 +151,7 @@ class Lab:
 
     def allow(self, source: str, destination: str, service: str, points: float = 1, hint: str = "") -> "Lab":
         """This must pass, and its answer come back."""
+        self.allowed.add((source, destination, service.casefold()))
         return self.probe(f"{source} reaches {destination} {service}", _Reach(source, destination, service, True), points, hint)
 
     def deny(self, source: str, destination: str, service: str, points: float = 1, hint: str = "", because: str = "") -> "Lab":
@@ -159,30 +162,31 @@ class Lab:
 
     def only(
         self,
-        allowed: Iterable[tuple[str, str, str]],
+        allowed: Iterable[tuple[str, str, str]] = (),
         services: Iterable[str] = ("SSH", "HTTP", "HTTPS", "MSSQL", "MYSQL/Aurora", "tcp/8080", "udp/53", "ping"),
         sources: Iterable[str] | None = None,
         destinations: Iterable[str] | None = None,
         points: float = 1,
         hint: str = "",
     ) -> "Lab":
-        """Besides what is listed nothing passes: every source, destination and service is tried.
+        """Nothing else passes: every source, destination and service is tried.
 
         Parameters
         ----------
+        allowed : what may pass besides the probes that `allow` makes, before or after
         sources : left out: all machines and ``internet``
         destinations : left out: all instances
         """
-        listed = {(source, destination, service.casefold()) for source, destination, service in allowed}
+        self.allowed.update((source, destination, service.casefold()) for source, destination, service in allowed)
         ends = tuple(sources) if sources is not None else None, tuple(destinations) if destinations is not None else None
-        return self.probe("nothing else passes", _Only(listed, tuple(services), *ends), points, hint)
+        return self.probe("nothing else passes", _Only(self.allowed, tuple(services), *ends), points, hint)
 
     def answer(self, question: str, given: Any, expected: Any, points: float = 1, hint: str = "") -> "Lab":
         """A student's answer to a question must be this one (texts without regard to capitals and blanks)."""
         right = _folded(given) == _folded(expected)
         return self.probe(question, lambda network: (right, f"you said {given!r}"), points, hint)
 
-    def check(self, student: "Network | Topology | str | os.PathLike[str]") -> Grade:
+    def check(self, student: Student) -> Grade:
         """Send all probes through what the student built: a network, a topology, or a topology file's text or path."""
         try:
             network = _network(student)
@@ -311,13 +315,15 @@ def told(found: Explanation) -> str:
     return f"{packet} {which} at {found.why.at}: {found.why.text} ({found.why.code})"
 
 
-def _network(student: "Network | Topology | str | os.PathLike[str]") -> Network:
+def _network(student: Student) -> Network:
     if isinstance(student, Network):
         return student
     if isinstance(student, str) and "\n" in student:
         from emulator.model.files import loads
 
         return Network(loads(student, "your topology"))
+    if not isinstance(student, Topology | str | os.PathLike):
+        raise UsageError(f"what was built is no network but {type(student).__name__}; give a network, a topology or its file")
     return Network(student if isinstance(student, Topology) else Path(student))
 
 
