@@ -4,13 +4,13 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emulator import cli_explain, cli_import, cli_labs, cli_reach, cli_verbs
-from emulator.errors import UsageError, printable
-from emulator.terminal import Json, NetworkFile, Parameters, read
+from emulator import cli_diff, cli_explain, cli_import, cli_labs, cli_reach, cli_verbs
+from emulator.errors import printable
+from emulator.terminal import Json, Mapping, NetworkFile, Parameters, end_of, mapping_of, read
 from emulator.terminal import console as _console
 from emulator.terminal import plain as _plain
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 SHOWN_FLOWS = 20
 
+app.command("diff")(cli_diff.diff)
 app.command("explain")(cli_explain.explain)
 app.command("import")(cli_import.import_network)
 app.command("reach")(cli_reach.reach)
@@ -105,7 +106,7 @@ def replay(
     captures: Annotated[
         list[Path], typer.Argument(metavar="CAPTURE...", help="Pcap or pcapng files, gzip too, merged by time; - is standard input.")
     ],
-    mapping: Annotated[list[str] | None, typer.Option("--map", metavar="ADDRESS=NAME", help="Who has this address of the capture.")] = None,
+    mapping: Mapping = None,
     open_loop: Annotated[bool, typer.Option("--open-loop", help="Send every packet, also answers to blocked ones.")] = False,
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the map with its blocked flows (.png, .svg, .pdf).")] = None,
@@ -131,7 +132,7 @@ def replay(
     for output in (packets, figure, html, pcapng, flow_logs):
         if output is not None:
             check_writable(output)
-    who = dict(_pair(text) for text in mapping or [])
+    who = mapping_of(mapping)
     result = run(
         read(network, parameter).topology,
         captures,
@@ -163,13 +164,6 @@ def replay(
             print(printable(f"{output}: written"), file=sys.stderr)
     if result.interrupted:
         raise typer.Exit(130)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    address, equals, name = text.partition("=")
-    if not equals or not address or not name:
-        raise UsageError(f"--map {text}: write ADDRESS=NAME, such as 192.168.1.6=web-1")
-    return address, name
 
 
 def _print_packet(result: "Replay", index: int) -> None:
@@ -216,16 +210,12 @@ def _print_replay(result: "Replay") -> None:
         mark = "[red]✗[/]" if flow.verdict == "drop" else "[yellow]◐[/]"
         why = f"[red]{flow.why.code}[/]\n{_plain(flow.why.text)}"
         where = _plain(flow.why.at)
-        cells = (_end(flow.source), _end(flow.destination), flow.label, f"{flow.dropped:,}", f"{flow.unsent:,}")
+        cells = (end_of(flow.source), end_of(flow.destination), flow.label, f"{flow.dropped:,}", f"{flow.unsent:,}")
         table.add_row(mark, *cells, where, why)
     console.print()
     console.print(table)
     if len(blocked) > SHOWN_FLOWS:
         console.print(f"… and {len(blocked) - SHOWN_FLOWS:,} more blocked flows; --json lists them all")
-
-
-def _end(end: Any) -> str:
-    return f"{_plain(end.name)} [dim]{end.ip}[/]" if end.name else str(end.ip)
 
 
 class Schema(StrEnum):

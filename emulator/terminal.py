@@ -10,6 +10,7 @@ from emulator.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from emulator.importers.network import Imported
+    from emulator.observe.flows import Endpoint
 
 NetworkFile = Annotated[
     Path,
@@ -18,6 +19,7 @@ NetworkFile = Annotated[
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter of a CloudFormation template; may be repeated.")
 ]
+Mapping = Annotated[list[str] | None, typer.Option("--map", metavar="ADDRESS=NAME", help="Who has this address of the capture.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -52,6 +54,27 @@ def parameters_of(pairs: list[str] | None) -> dict[str, str]:
             raise UsageError(f"--parameter {pair}: write NAME=VALUE, such as Stage=production")
         found[name] = value
     return found
+
+
+def mapping_of(pairs: list[str] | None) -> dict[str, str]:
+    """Who is meant by an address of a capture.
+
+    Raises
+    ------
+    UsageError : not ADDRESS=NAME.
+    """
+    found = {}
+    for pair in pairs or ():
+        address, equals, name = pair.partition("=")
+        if not equals or not address or not name:
+            raise UsageError(f"--map {pair}: write ADDRESS=NAME, such as 192.168.1.6=web-1")
+        found[address] = name
+    return found
+
+
+def end_of(end: "Endpoint") -> str:
+    """One end of a flow: its name, if it has one, and its address."""
+    return f"{plain(end.name)} [dim]{end.ip}[/]" if end.name else str(end.ip)
 
 
 def read(source: Path, parameters: list[str] | None = None) -> "Imported":

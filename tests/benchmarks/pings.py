@@ -38,7 +38,8 @@ def main() -> None:
     took = time.process_time() - began
     received = sum(ping.received for ping in found)
     how = "interpreted" if os.environ.get("NUMBA_DISABLE_JIT") == "1" else "compiled"
-    print(f"{received:,} of {sum(ping.transmitted for ping in found):,} pings answered in {took:.1f} s of CPU, {how}: {received / took:,.0f} pings/s")
+    sent = sum(ping.transmitted for ping in found)
+    print(f"{received:,} of {sent:,} pings answered in {took:.1f} s of CPU, {how}: {received / took:,.0f} pings/s")
 
 
 if __name__ == "__main__":
