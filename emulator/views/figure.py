@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ def draw(scene_or_topology: Scene | Topology, flows: Iterable[FlowLine] = (), ax
     """
     scene = scene_or_topology if isinstance(scene_or_topology, Scene) else layout(scene_or_topology, flows, title)
     if ax is None:
-        ax = _figure(scene, shown=_in_notebook()).add_axes((0, 0, 1, 1))
+        ax = new_figure(scene.width, scene.height, shown=in_notebook()).add_axes((0, 0, 1, 1))
     return _drawn(scene, ax)
 
 
@@ -101,11 +101,31 @@ def save(topology: Topology, path: str | os.PathLike[str], flows: Iterable[FlowL
     ------
     UsageError : another suffix, or a place that cannot be written to.
     """
+    kind = kind_of(path)
+    write(path, _bytes(layout(topology, flows, title), kind))
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """``png``, ``svg`` or ``pdf``, by the name's suffix.
+
+    Raises
+    ------
+    UsageError : another suffix, or none.
+    """
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         found = f"{kind} is not a kind of picture" if kind else "no suffix says what kind of picture"
         raise UsageError(f"{os.fspath(path)}: {found}; end the name in .png, .svg or .pdf")
-    data = _bytes(layout(topology, flows, title), kind)
+    return kind
+
+
+def write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a picture, whole or not at all.
+
+    Raises
+    ------
+    UsageError : a place that cannot be written to.
+    """
     try:
         with written(path) as file:
             file.write(data)
@@ -119,28 +139,35 @@ def topology_png(topology: Topology) -> bytes:
 
 
 def _bytes(scene: Scene, kind: str) -> bytes:
+    return rendered(kind, scene.width, scene.height, lambda axis: _drawn(scene, axis, every_glyph=kind == "svg"))
+
+
+def rendered(kind: str, wide: float, high: float, paint: "Callable[[Axes], object]") -> bytes:
+    """A picture of that many points as a file's bytes, whatever the user's settings; ``paint`` draws on the whole of it."""
     import matplotlib as mpl
 
     file = io.BytesIO()
-    dpi = min(DPI, MOST_PIXELS * 72 / max(scene.width, scene.height))
+    dpi = min(DPI, MOST_PIXELS * 72 / max(wide, high))
     settings: Any = {"svg.hashsalt": "vpcemu", "svg.fonttype": "none", "pdf.fonttype": 42, "pdf.compression": 6}
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(settings)
         warnings.filterwarnings("ignore", "Glyph ", UserWarning)  # an SVG's texts are drawn with the reader's fonts
-        figure = _figure(scene)
-        _drawn(scene, figure.add_axes((0, 0, 1, 1)), every_glyph=kind == "svg")
+        figure = new_figure(wide, high)
+        paint(figure.add_axes((0, 0, 1, 1)))
         figure.savefig(file, format=kind, dpi=dpi, metadata=FORMATS[kind])
     return file.getvalue()
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Whether a notebook runs this."""
     shell = sys.modules.get("IPython")
     return shell is not None and "IPKernelApp" in getattr(shell.get_ipython(), "config", {})
 
 
-def _figure(scene: Scene, shown: bool = False) -> "Figure":
-    size = (scene.width / 72, scene.height / 72)
+def new_figure(wide: float, high: float, shown: bool = False) -> "Figure":
+    """A white figure of that many points; ``shown`` in the notebook's cell."""
+    size = (wide / 72, high / 72)
     if shown:
         from matplotlib import pyplot as plt
 
@@ -161,7 +188,7 @@ def _scale(ax: "Axes", scene: Scene) -> float:
 
 
 @cache
-def _font(bold: bool) -> tuple[Any, frozenset[int]]:
+def font_of(bold: bool) -> tuple[Any, frozenset[int]]:
     """matplotlib's own DejaVu Sans and the characters it has, so that no setting and no missing glyph matters."""
     import matplotlib as mpl
     from matplotlib.font_manager import FontProperties, get_font
@@ -231,7 +258,7 @@ class _Pen:
 
     def text(self, text: Text, layer: float) -> None:
         """A text as it is: nothing in it is a command, and what the font lacks is replaced."""
-        font, known = _font(text.bold)
+        font, known = font_of(text.bold)
         harmless = text.text
         if not self.every_glyph:
             harmless = "".join(character if ord(character) in known else "\ufffd" for character in harmless)
