@@ -50,7 +50,11 @@ def init(
 
 
 @app.command()
-def check(networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", help="Topology files.")], as_json: Json = False) -> None:
+def check(
+    networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", help="Topology files, or whatever else a network is read from.")],
+    parameter: Parameters = None,
+    as_json: Json = False,
+) -> None:
     """Validate topology files and test what their `expect` lines say."""
     from emulator.model.quotas import warnings_of
     from emulator.network import Network
@@ -58,7 +62,7 @@ def check(networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", h
     met = True
     console = _console()
     for path in networks:
-        topology = read(path).topology
+        topology = read(path, parameter).topology
         for warning in warnings_of(topology):
             print(printable(f"warning: {warning}"), file=sys.stderr)
         if not as_json:
@@ -225,10 +229,14 @@ class Schema(StrEnum):
     EXPLAIN = "explain"
     REPLAY = "replay"
     PACKET = "packet"
+    REACH = "reach"
+    IMPORT = "import"
 
 
 @app.command()
-def schema(of: Annotated[Schema, typer.Argument(metavar="[WHAT]", help="topology, explain, replay or packet.")] = Schema.TOPOLOGY) -> None:
+def schema(
+    of: Annotated[Schema, typer.Argument(metavar="[WHAT]", help="topology, explain, replay, packet, reach or import.")] = Schema.TOPOLOGY,
+) -> None:
     """Print a JSON Schema: of topology files, for editors; of what `--json` and `--packets` give, for scripts."""
     if of == Schema.TOPOLOGY:
         from emulator.model.files import schema as topology_schema

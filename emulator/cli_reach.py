@@ -23,28 +23,38 @@ def reach(
     destination: Annotated[list[str] | None, typer.Option("--to", metavar="NAME", help="Only to this; may be repeated.")] = None,
     service: Annotated[str | None, typer.Option("--port", metavar="SERVICE", help="Only this: 22, tcp/443, HTTPS.")] = None,
     as_csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV; - is the screen.")] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it as a graph and a matrix (.png, .svg, .pdf).")] = None,
     parameter: Parameters = None,
     as_json: Json = False,
 ) -> None:
     """Say who can open what to whom: exact over the classes of ports, protocols and addresses that the rules make."""
     from emulator.reach.table import reach as who_reaches
+    from emulator.views.figure import kind_of
+    from emulator.views.reachfigure import save_reach
     from emulator.wire.atomic import check_writable, written
 
-    to_file = as_csv is not None and str(as_csv) != "-"
-    if to_file and as_csv is not None:
-        check_writable(as_csv)
+    to_file = as_csv if as_csv is not None and str(as_csv) != "-" else None
+    for output in (to_file, figure):
+        if output is not None:
+            check_writable(output)
+    if figure is not None:
+        kind_of(figure)
     topology = read(network, parameter).topology
     found = who_reaches(topology, sources=tuple(source or ()), destinations=tuple(destination or ()), service=_service(service))
+    if figure is not None:
+        save_reach(found, figure)
+    if to_file is not None:
+        with written(to_file) as out:
+            out.write(found.to_csv().encode())
+    for output in (to_file, figure):
+        if output is not None:
+            print(printable(f"{output}: written"), file=sys.stderr)
     if as_json:
         print(json.dumps(found.to_json(), ensure_ascii=False))
-    elif to_file and as_csv is not None:
-        with written(as_csv) as out:
-            out.write(found.to_csv().encode())
-        print(printable(f"{as_csv}: written"), file=sys.stderr)
-    elif as_csv is not None:
-        print(found.to_csv(), end="")
-    else:
+    elif as_csv is None:
         _print_table(found)
+    elif to_file is None:
+        print(found.to_csv(), end="")
     raise typer.Exit(0 if found.rows else 1)
 
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-NetworkFile = Annotated[Path, typer.Argument(metavar="NETWORK", help="A topology file.")]
+from emulator.terminal import Json, NetworkFile, Parameters
+
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="The machine on which it runs.")]
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A name or an address.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Record = Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Write a pcapng file for each interface.")]
 Wait = Annotated[str | None, typer.Option("-w", "--timeout", metavar="TIME", help="Give up after so long, such as 5s.")]
 
@@ -26,11 +26,12 @@ def ping(
     count: Annotated[int, typer.Option("-c", "--count", min=1, max=100_000, help="How many.")] = 4,
     size: Annotated[int, typer.Option("-s", "--size", min=0, max=65_000, help="Bytes of data.")] = 56,
     dont_fragment: Annotated[bool, typer.Option("--dont-fragment", help="Set the bit, as ping -M do.")] = False,
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
     """Send echo requests from one machine to another."""
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     _end(running, running[source].ping(target, count, size=size, dont_fragment=dont_fragment), as_json, record)
 
 
@@ -40,11 +41,12 @@ def connect(
     target: Target,
     port: Annotated[str, typer.Argument(metavar="PORT", help="443, tcp/443, udp/53, or a console word such as HTTPS.")],
     timeout: Wait = None,
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
     """Open a TCP connection (or ask a UDP port), as nc does."""
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     machine = running[source]
     udp = port.lower().startswith("udp/")
     found = machine.ask(target, port, timeout=timeout or "2s") if udp else machine.connect(target, port, timeout=timeout)
@@ -56,11 +58,12 @@ def curl(
     source: Source,
     url: Annotated[str, typer.Argument(metavar="URL")],
     timeout: Wait = None,
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
     """GET a page over HTTP."""
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     _end(running, running[source].curl(url, timeout=timeout), as_json, record)
 
 
@@ -70,11 +73,12 @@ def dig(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     kind: Annotated[str, typer.Argument(metavar="[A|AAAA]")] = "A",
     server: Annotated[str | None, typer.Option(help="The address of another server.")] = None,
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
     """Ask the resolver for a name."""
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     _end(running, running[source].dig(name, kind, server=server), as_json, record)
 
 
@@ -83,11 +87,12 @@ def traceroute(
     source: Source,
     target: Target,
     icmp: Annotated[bool, typer.Option("-I", "--icmp", help="Echo requests instead of UDP.")] = False,
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
     """Show who answers at each time to live."""
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     _end(running, running[source].traceroute(target, icmp=icmp), as_json, record)
 
 
@@ -96,6 +101,7 @@ def scan(
     source: Source,
     target: Target,
     ports: Annotated[str, typer.Option("-p", "--ports", help="Such as 22,80,8000-8010; left out: twenty well-known ones.")] = "",
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
@@ -103,7 +109,7 @@ def scan(
     from emulator.verbs.plain import ports_of
     from emulator.verbs.scan import PORTS
 
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     _end(running, running[source].scan(target, ports_of(ports) if ports else PORTS), as_json, record)
 
 
@@ -112,22 +118,24 @@ def iperf(
     source: Source,
     target: Target,
     size: Annotated[str, typer.Option("-n", "--bytes", metavar="SIZE", help="How much to send.")] = "10MB",
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
     """Send many bytes over TCP and measure."""
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     _end(running, running[source].iperf(target, size), as_json, record)
 
 
 def pingall(
     network: NetworkFile,
     machines: Annotated[list[str] | None, typer.Argument(metavar="[MACHINE]...", help="Left out: every instance.")] = None,
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
     """Let every machine ping every other."""
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     _end(running, running.pingall(*(machines or [])), as_json, record)
 
 
@@ -137,6 +145,7 @@ def run(
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Let time pass until then, such as 5s.")] = None,
     tcpdump: Annotated[str | None, typer.Option(metavar="MACHINE", help="Print what a capture there saw.")] = None,
     conntrack: Annotated[bool, typer.Option("--conntrack", help="Print what the interfaces remember at the end.")] = False,
+    parameter: Parameters = None,
     as_json: Json = False,
     record: Record = None,
 ) -> None:
@@ -144,7 +153,7 @@ def run(
     from emulator.clock import parse_duration
     from emulator.verbs.plain import execute, plain
 
-    running = _network(network, record)
+    running = _network(network, record, parameter)
     worked = True
     for line in lines or []:
         result = execute(running, line)
@@ -169,13 +178,14 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _network(path: Path, record: Path | None) -> Any:
+def _network(path: Path, record: Path | None, parameter: list[str] | None) -> Any:
     from emulator.errors import UsageError
     from emulator.network import Network
+    from emulator.terminal import read
 
     if record is not None and record.exists() and not record.is_dir():
         raise UsageError(f"{record}: is no folder; --record writes a file for each interface into one")
-    return Network(path)
+    return Network(read(path, parameter).topology)
 
 
 def _end(running: Any, result: Any, as_json: bool, record: Path | None) -> None:

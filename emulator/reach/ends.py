@@ -6,7 +6,7 @@ no packet on the internet can have as an address (private ranges, the VPCs' own 
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import pairwise
 
@@ -64,13 +64,20 @@ class End:
 
 
 def ends(topology: Topology, family: int) -> list[End]:
-    """All ends of one family: interfaces by address, services of AWS's in subnets, hosts outside, classes of the internet."""
+    """All ends of one family: interfaces by address, services of AWS's in subnets, hosts outside, classes of the internet.
+
+    Ends of different VPCs that have one name are told apart by their ids.
+    """
     found = list(_interfaces(topology, family))
     if family == 4:
         found += _services(topology)
     for host in topology.all(ExternalHost):
         for ip in [ip for ip in host.ips if ip.version == family][:1]:
             found.append(End(host.name, host.id, OUTSIDE, ip, listen=host.listen))
+    owners: dict[str, set[str]] = {}
+    for end in found:
+        owners.setdefault(end.name, set()).add(end.id)
+    found = [replace(end, name=f"{end.name} {end.id}") if len(owners[end.name]) > 1 else end for end in found]
     return [*found, *_internet(topology, family)]
 
 

@@ -94,7 +94,7 @@ class Reach:
             places = {end.name: number for number, end in enumerate(reached.ends)}
             if source in places and destination in places:
                 mask = reached.mask(places[source], places[destination])
-                found += names(_atoms(reached.atoms, mask & _wanted(reached.atoms, self.wanted)), reached.atoms)
+                found += words_of(reached, mask & wanted_atoms(reached, self.wanted))
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -192,11 +192,11 @@ def _split(reached: Reached, table: Any, chosen: Callable[[End], bool]) -> tuple
     return classes, table[picked][:, picked], class_of
 
 
-def _wanted(atoms: tuple[Atom, ...], service: Service | None) -> int:
-    """The set of atoms that a service lies in or touches."""
+def wanted_atoms(reached: Reached, service: Service | None) -> int:
+    """The set of atoms that a service lies in or touches; all if there is none."""
     if service is None:
-        return (1 << len(atoms)) - 1
-    return sum(1 << at for at, atom in enumerate(atoms) if _touches(atom, service))
+        return (1 << len(reached.atoms)) - 1
+    return sum(1 << at for at, atom in enumerate(reached.atoms) if _touches(atom, service))
 
 
 def _touches(atom: Atom, service: Service) -> bool:
@@ -209,14 +209,16 @@ def _touches(atom: Atom, service: Service) -> bool:
     return any(kind == service.ports[0] and ALL in (code, service.ports[1], -(code != service.ports[1])) for kind, code in atom.members)
 
 
-def _atoms(atoms: tuple[Atom, ...], mask: int) -> list[Atom]:
+def words_of(reached: Reached, mask: int) -> tuple[str, ...]:
+    """A set of atoms in words."""
+    atoms = reached.atoms
     bits = np.unpackbits(np.frombuffer(mask.to_bytes(len(atoms) // 8 + 1, "little"), dtype=np.uint8), bitorder="little")
-    return [atoms[at] for at in np.flatnonzero(bits).tolist()]
+    return tuple(names([atoms[at] for at in np.flatnonzero(bits).tolist()], atoms))
 
 
 def _rows(reached: Reached, wanted: Service | None) -> Iterator[Row]:
     """Rows of one family: classes with the same row, then those with the same column, as one."""
-    allowed = _wanted(reached.atoms, wanted)
+    allowed = wanted_atoms(reached, wanted)
     numbers = {0: 0}
     sets = [0]
     renumbered = np.zeros(len(reached.masks.sets), dtype=np.int32)
@@ -236,7 +238,7 @@ def _rows(reached: Reached, wanted: Service | None) -> Iterator[Row]:
         cells = min(cells, turned, key=len)
     for sources, destinations, number in cells:
         if number not in words:
-            words[number] = tuple(names(_atoms(reached.atoms, sets[number]), reached.atoms))
+            words[number] = words_of(reached, sets[number])
         row = _row(reached, list(sources), list(destinations), words[number])
         if row is not None:
             yield row

@@ -36,6 +36,7 @@ INK = {
     "ink": "#16191F",
     "quiet": "#545B64",
     "internet": "#5F6B7A",
+    "exposed": "#8F3208",
     "vpc": "#6B3FD4",
     "router": "#5A35B5",
     "gate": "#5A35B5",
@@ -86,12 +87,18 @@ def draw(scene_or_topology: Scene | Topology, flows: Iterable[FlowLine] = (), ax
 
 
 def _drawn(scene: Scene, ax: "Axes", every_glyph: bool = False) -> "Axes":
-    ax.set_xlim(0, scene.width)
-    ax.set_ylim(scene.height, 0)
+    pen_on(ax, scene.width, scene.height, every_glyph).scene(scene)
+    return ax
+
+
+def pen_on(ax: "Axes", wide: float, high: float, every_glyph: bool = False) -> "Pen":
+    """A pen for a drawing of so many points, y downwards, fitted into an axis that loses its frame and ticks."""
+    ax.set_xlim(0, wide)
+    ax.set_ylim(high, 0)
     ax.set_aspect("equal")
     ax.set_axis_off()
-    _Pen(ax, _scale(ax, scene), every_glyph).scene(scene)
-    return ax
+    area, dots = ax.get_window_extent(), ax.figure.dpi / 72
+    return Pen(ax, float(min(area.width / wide, area.height / high) / dots), every_glyph)
 
 
 def save(topology: Topology, path: str | os.PathLike[str], flows: Iterable[FlowLine] = (), title: str = "") -> None:
@@ -180,13 +187,6 @@ def new_figure(wide: float, high: float, shown: bool = False) -> "Figure":
     return figure
 
 
-def _scale(ax: "Axes", scene: Scene) -> float:
-    """How many points a unit of the scene is on an axis."""
-    area = ax.get_window_extent()
-    dots = ax.figure.dpi / 72
-    return float(min(area.width / scene.width, area.height / scene.height) / dots)
-
-
 @cache
 def font_of(bold: bool) -> tuple[Any, frozenset[int]]:
     """matplotlib's own DejaVu Sans and the characters it has, so that no setting and no missing glyph matters."""
@@ -198,8 +198,8 @@ def font_of(bold: bool) -> tuple[Any, frozenset[int]]:
     return font, frozenset(get_font(str(path)).get_charmap())
 
 
-class _Pen:
-    """Draws the parts of a scene on one axis; lines and letters are scaled, places are the axis's data.
+class Pen:
+    """Draws on one axis; lines and letters are scaled, places are the axis's data.
 
     ``every_glyph`` keeps characters that the font lacks, for a reader who may have them.
     """
@@ -256,8 +256,8 @@ class _Pen:
             )
         )
 
-    def text(self, text: Text, layer: float) -> None:
-        """A text as it is: nothing in it is a command, and what the font lacks is replaced."""
+    def text(self, text: Text, layer: float, turn: float = 0) -> None:
+        """A text as it is: nothing in it is a command, and what the font lacks is replaced; turned by degrees, leftwards."""
         font, known = font_of(text.bold)
         harmless = text.text
         if not self.every_glyph:
@@ -274,6 +274,8 @@ class _Pen:
             color=colour,
             horizontalalignment=align,
             verticalalignment="baseline",
+            rotation=turn,
+            rotation_mode="anchor",
             parse_math=False,
             usetex=False,
             zorder=layer,
