@@ -69,7 +69,7 @@ def test_reach_csv_and_figure_are_written(vpcemu, web, tmp_path):
     ran = vpcemu("reach", web, "--csv", table, "--figure", picture)
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.splitlines() == [f"{table}: written", f"{picture}: written"]
-    assert next(csv.reader(table.open())) == ["exposed", "family", "sources", "destinations", "services"]
+    assert next(csv.reader(table.read_text().splitlines())) == ["exposed", "family", "sources", "destinations", "services"]
     assert "can be opened from outside" in picture.read_text()
     assert vpcemu("reach", web, "--csv", "-").out == table.read_text()
 
