@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emulator import cli_diff, cli_explain, cli_import, cli_labs, cli_reach, cli_verbs
-from emulator.errors import printable
+from emulator.errors import UsageError, printable
 from emulator.terminal import Json, Mapping, NetworkFile, Parameters, end_of, mapping_of, read
 from emulator.terminal import console as _console
 from emulator.terminal import plain as _plain
@@ -115,7 +115,13 @@ def replay(
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the map with its blocked flows (.png, .svg, .pdf).")] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the interactive page, one file.")] = None,
-    pcapng: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the capture with verdicts as comments, for Wireshark.")] = None,
+    pcapng: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="For Wireshark: a folder gets a commented file for each interface; x.pcapng is the capture, commented."
+        ),
+    ] = None,
+    merged: Annotated[bool, typer.Option("--merged", help="With a --pcapng folder: all interfaces in one file as well.")] = False,
     flow_logs: Annotated[
         Path | None, typer.Option("--flow-logs", metavar="FILE", help="Write flow logs (.log, .log.gz, .parquet).")
     ] = None,
@@ -133,7 +139,10 @@ def replay(
     from emulator.wire.atomic import check_writable
 
     log = FlowLog(parse_format(flow_log_format)) if flow_log_format is not None else FlowLog()
-    for output in (packets, figure, html, pcapng, flow_logs):
+    one_file = pcapng is not None and pcapng.suffix == ".pcapng"
+    if merged and (pcapng is None or one_file):
+        raise UsageError("--merged goes with --pcapng FOLDER; name a folder")
+    for output in (packets, figure, html, pcapng if one_file else None, flow_logs):
         if output is not None:
             check_writable(output)
     who = mapping_of(mapping)
@@ -153,8 +162,10 @@ def replay(
         result.save_figure(figure)
     if html is not None:
         result.save_html(html)
-    if pcapng is not None:
+    if pcapng is not None and one_file:
         result.save_pcapng(pcapng)
+    elif pcapng is not None:
+        result.save_interfaces(pcapng, merged)
     if flow_logs is not None:
         result.save_flow_logs(flow_logs, log)
     if as_json:

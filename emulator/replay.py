@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from emulator.bulk.results import PacketLines, PacketResult, Stretch, comments_of
+from emulator.bulk.annotated import annotate, annotate_interfaces
+from emulator.bulk.results import PacketLines, PacketResult, Stretch
 from emulator.bulk.running import KEPT, STDIN, Run, Running, Source, stop_on_interrupt
 from emulator.bulk.shares import SharedEngine
 from emulator.bulk.windows import Reader
@@ -30,9 +31,7 @@ from emulator.observe.flows import Flow, Tally, blocked_reasons
 from emulator.observe.trace import Step, steps_of
 from emulator.observe.words import Words
 from emulator.wire.atomic import written
-from emulator.wire.capture import Capture
 from emulator.wire.headers import FIELDS, Field, Matrix
-from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -251,26 +250,19 @@ class Replay:
         CaptureError : the capture is gone, or the file cannot be written.
         UsageError : several captures, or standard input.
         """
-        if len(self.run.captures) != 1 or STDIN in self.run.captures:
-            raise UsageError("a capture with comments is made of one capture file; replay that one alone")
-        with Capture(self.run.captures[0]) as source:
-            kinds = list(
-                dict.fromkeys(kind for chunk in source.chunks() for kind in map(tuple, np.unique(chunk.records[:, 4:6], axis=0).tolist()))
-            )
-        interfaces = [InterfaceInfo(f"capture-{number}", kind, "as captured") for kind, number in kinds]
+        return annotate(self.run, self.packets, path)
 
-        def frames() -> Iterator[RecordFrame]:
-            results = self.packets
-            with Capture(self.run.captures[0]) as again:
-                for chunk in again.chunks():
-                    for offset, captured, original, time_ns, kind, number in chunk.records.tolist():
-                        result = next(results, None)
-                        if result is None:
-                            return
-                        data = chunk.buffer[offset : offset + captured].tobytes()
-                        yield RecordFrame(time_ns, kinds.index((kind, number)), data, original, comments_of(result), None, result.index)
+    def save_interfaces(self, folder: str | Path, merged: bool = False) -> dict[str, int]:
+        """Write what a capture at each interface would have seen, a commented pcapng file each, and colouring rules for Wireshark.
 
-        return write_pcapng(path, interfaces, frames())
+        Gives the packets by file name.  ``merged`` adds ``all-interfaces.pcapng``.
+
+        Raises
+        ------
+        CaptureError : the capture is gone.
+        UsageError : a folder that cannot be written to; several captures, or standard input.
+        """
+        return annotate_interfaces(self.run, folder, merged)
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items() if name != "total")

@@ -77,21 +77,25 @@ class Stretch:
         """What became of the packet in a header row."""
         header = self.headers[row]
         outcome = self.outcomes[header[Field.INDEX] - self.first]
-        verdict = Verdict(int(outcome[Outcome.VERDICT]))
-        hangs_on = int(outcome[Outcome.HANGS_ON]) if verdict == Verdict.UNSENT else None
-        return PacketResult(
-            int(header[Field.INDEX]),
-            int(header[Field.TIME_NS]),
-            verdict.name.lower(),
-            words.why(header, outcome),
-            words.rule_name(outcome[Outcome.RULE]),
-            bool(outcome[Outcome.TRACKED]),
-            hangs_on,
-        )
+        return result_of(words, header, outcome)
 
     def results(self, words: Words) -> Iterator[PacketResult]:
         """What became of each packet, by index."""
         return (self.result(words, int(row)) for row in self.by_index())
+
+
+def result_of(words: Words, header: Any, outcome: Any) -> PacketResult:
+    """What became of the packet of a header row, by its outcome row."""
+    verdict = Verdict(int(outcome[Outcome.VERDICT]))
+    return PacketResult(
+        int(header[Field.INDEX]),
+        int(header[Field.TIME_NS]),
+        verdict.name.lower(),
+        words.why(header, outcome),
+        words.rule_name(outcome[Outcome.RULE]),
+        bool(outcome[Outcome.TRACKED]),
+        int(outcome[Outcome.HANGS_ON]) if verdict == Verdict.UNSENT else None,
+    )
 
 
 class PacketLines:

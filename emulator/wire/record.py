@@ -20,7 +20,9 @@ from emulator.wire.walk import MAX_BLOCK, MAX_FRAME, MAX_INTERFACES
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
 _COMMENT, _APPLICATION = 1, 4
 _NAME, _DESCRIPTION, _TIME_RESOLUTION = 2, 3, 9
-_FLAGS, _PACKET_ID = 2, 5
+_FLAGS, _PACKET_ID, _VERDICT = 2, 5, 7
+_TRAFFIC_CONTROL = Struct("<Bq")  # a verdict's kind 1 and value; of the kinds that pcapng knows the one that tells drops
+_OK, _SHOT = 0, 2
 _NANOSECONDS = b"\x09"
 _MAX_OPTION = 65_535
 _SECTION_FIELDS = Struct("<IHHq")
@@ -50,6 +52,7 @@ class RecordFrame(NamedTuple):
     comments : lines for Wireshark's ``frame.comment``, in this order
     inbound : seen from the interface; None where there is no direction
     packet_id : the emulator's number of the packet
+    dropped : the verdict, in the words of Linux traffic control, 0 or 2 (``frame.verdict.ebpf_tc``); None where there is none
     """
 
     time_ns: int
@@ -59,6 +62,7 @@ class RecordFrame(NamedTuple):
     comments: tuple[str, ...] = ()
     inbound: bool | None = None
     packet_id: int | None = None
+    dropped: bool | None = None
 
 
 def write_pcapng(path: str | os.PathLike[str], interfaces: Sequence[InterfaceInfo], frames: Iterable[RecordFrame]) -> int:
@@ -83,15 +87,19 @@ def write_pcapng(path: str | os.PathLike[str], interfaces: Sequence[InterfaceInf
         raise CaptureError(f"{name}: {len(interfaces)} interfaces are more than a capture holds; write several")
     count = 0
     with written(path) as file:
-        file.write(_block(_SECTION, _SECTION_FIELDS.pack(0x1A2B3C4D, 1, 0, -1) + _options(((_APPLICATION, b"vpcemu"),))))
-        for interface in interfaces:
-            file.write(_interface_block(interface))
+        file.write(head(interfaces))
         for count, frame in enumerate(frames, 1):
             try:
-                file.write(_packet_block(frame, len(interfaces)))
+                file.write(packet_block(frame, len(interfaces)))
             except ValueError as error:
                 raise CaptureError(f"{name}: frame {count}: {error}") from None
     return count
+
+
+def head(interfaces: Iterable[InterfaceInfo]) -> bytes:
+    """What a file begins with: the section header and the interfaces."""
+    section = _block(_SECTION, _SECTION_FIELDS.pack(0x1A2B3C4D, 1, 0, -1) + _options(((_APPLICATION, b"vpcemu"),)))
+    return section + b"".join(map(_interface_block, interfaces))
 
 
 def _interface_block(interface: InterfaceInfo) -> bytes:
@@ -103,7 +111,13 @@ def _interface_block(interface: InterfaceInfo) -> bytes:
     )
 
 
-def _packet_block(frame: RecordFrame, interfaces: int) -> bytes:
+def packet_block(frame: RecordFrame, interfaces: int) -> bytes:
+    """A frame as it stands in a file with so many interfaces.
+
+    Raises
+    ------
+    ValueError : it cannot be said in pcapng.
+    """
     length = len(frame.data)
     original = frame.original if frame.original > 0 else length
     if not 0 <= frame.time_ns < 1 << 64:
@@ -126,6 +140,8 @@ def _packet_options(frame: RecordFrame) -> Iterator[tuple[int, bytes]]:
         yield _FLAGS, _WORD.pack(1 if frame.inbound else 2)
     if frame.packet_id is not None:
         yield _PACKET_ID, _LONG.pack(frame.packet_id & 0xFFFFFFFF_FFFFFFFF)
+    if frame.dropped is not None:
+        yield _VERDICT, _TRAFFIC_CONTROL.pack(1, _SHOT if frame.dropped else _OK)
 
 
 def _text(text: str) -> bytes:

@@ -1,0 +1,296 @@
+"""Files for Wireshark: a capture with verdicts as comments, and what a capture at each interface would have seen.
+
+Interfaces keep what `sighted` notes, the source of flow logs; frames are raw IP with the addresses and ports that they
+had there.  A packet has one id in all files, its index in the capture; what the network made has ids above `FIRST_BORN`.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from emulator.bulk.results import PacketResult, Stretch, comments_of, result_of
+from emulator.bulk.running import STDIN, Run, Running
+from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome, Sighting, State
+from emulator.errors import UsageError
+from emulator.model.entities import NetworkInterface, Subnet
+from emulator.model.topology import Topology
+from emulator.observe.born import as_delivered, born_packet
+from emulator.observe.words import Words
+from emulator.policy.reasons import Verdict
+from emulator.policy.tables import INGRESS
+from emulator.wire.addresses import address
+from emulator.wire.atomic import written
+from emulator.wire.capture import Capture
+from emulator.wire.headers import TCP, UDP, Field
+from emulator.wire.packet import RAW_IP, Packet
+from emulator.wire.record import InterfaceInfo, RecordFrame, head, packet_block, write_pcapng
+from emulator.wire.rewrite import rewritten
+
+ALL_INTERFACES = "all-interfaces"
+COLOUR_FILTERS = "colorfilters"
+HELD_BYTES = 8 << 20  # of all files together, before they are written on
+_COLOURS = (
+    ("Blocked", 'frame.comment matches "^DROP "', "[65535,52428,52428][40000,0,0]"),
+    ("Not sent, for its cause was blocked", 'frame.comment matches "^UNSENT "', "[65535,60395,52428][26214,17476,0]"),
+)
+
+
+def colour_filters() -> str:
+    """A colouring-rules file for Wireshark: what was blocked is red, what hung on it yellow."""
+    return "# View > Coloring Rules > Import\n" + "".join(f"@{name}@{test}@{colours}\n" for name, test, colours in _COLOURS)
+
+
+def annotate(run: Run, results: Iterator[PacketResult], path: str | os.PathLike[str]) -> int:
+    """Write the capture again with comments; gives the number of packets.
+
+    Raises
+    ------
+    CaptureError : the capture is gone, or the file cannot be written.  UsageError : several captures, or standard input.
+    """
+    with _source(run) as source:
+        kinds = list(
+            dict.fromkeys(kind for chunk in source.chunks() for kind in map(tuple, np.unique(chunk.records[:, 4:6], axis=0).tolist()))
+        )
+    interfaces = [InterfaceInfo(f"capture-{number}", kind, "as captured") for kind, number in kinds]
+
+    def frames() -> Iterator[RecordFrame]:
+        with _source(run) as again:
+            for frame, result in zip(_frames(again), results, strict=False):
+                place = kinds.index((frame.link_type, frame.interface))
+                verdict = {"accept": False, "drop": True}.get(result.verdict)
+                yield RecordFrame(frame.time_ns, place, frame.data, frame.original, comments_of(result), None, result.index, verdict)
+
+    return write_pcapng(path, interfaces, frames())
+
+
+def annotate_interfaces(run: Run, folder: str | os.PathLike[str], merged: bool = False) -> dict[str, int]:
+    """Write a pcapng file for each interface that saw packets, and colouring rules; gives the packets of each file.
+
+    Packets of a window (`WINDOW`) are in the order of time; a file that was there before is replaced when all are whole.
+
+    Parameters
+    ----------
+    merged : also write one file with all interfaces
+
+    Raises
+    ------
+    CaptureError : a file cannot be written.  UsageError : no folder can be made; several captures, or standard input.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        scratch = target / f".{secrets.token_hex(8)}"
+        scratch.mkdir()
+    except OSError as trouble:
+        raise UsageError(f"{target}: {trouble.strerror}; name a folder that can be written to") from None
+    try:
+        files = _Files(run.topology, scratch, merged)
+        for name, frame in _sights(run):
+            files.add(name, frame)
+        files.flush()
+        for path in sorted(scratch.iterdir()):
+            path.replace(target / path.name)
+        with written(target / COLOUR_FILTERS) as file:
+            file.write(colour_filters().encode())
+        return files.counts
+    except OSError as trouble:
+        raise UsageError(f"{target}: {trouble.strerror}; make room, or name another folder") from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Frame(NamedTuple):
+    """A frame of the capture."""
+
+    time_ns: int
+    link_type: int
+    interface: int
+    data: bytes
+    original: int
+
+
+def _source(run: Run) -> Capture:
+    if len(run.captures) != 1 or STDIN in run.captures:
+        raise UsageError("captures with comments are made of one capture file; replay that one alone")
+    return Capture(run.captures[0])
+
+
+def _frames(capture: Capture) -> Iterator[_Frame]:
+    for chunk in capture.chunks():
+        for offset, captured, original, time_ns, kind, number in chunk.records.tolist():
+            yield _Frame(time_ns, kind, number, chunk.buffer[offset : offset + captured].tobytes(), original)
+
+
+def _sights(run: Run) -> Iterator[tuple[str, RecordFrame]]:
+    """What each interface saw: its id, and the frame."""
+    with _source(run) as capture, Running(replace(run, jobs=1, flow_logs=True)) as running:
+        frames, sights = _frames(capture), None
+        for stretch in running.stretches():
+            engine = running.engine
+            sights = sights or _Sights(Words(run.topology, engine.ids, engine.tables))
+            sights.take(stretch, list(islice(frames, len(stretch.headers))), engine.state)
+            yield from sights.ended(engine.state)
+        if sights is not None:
+            yield from sights.ended(running.engine.state, every=True)
+
+
+class _Sights:
+    """Turns sightings into frames, as soon as their packets' way has ended."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self._packets: dict[int, tuple[Packet, int, Any]] = {}  # with the original length and the outcome
+        self._causes: dict[int, Packet] = {}
+        self._waiting: list[int] = []
+        self._births = 0
+
+    def take(self, stretch: Stretch, frames: list[_Frame], state: State) -> None:
+        """Packets whose way has ended, and their frames by index; what the network made because of them gets its bytes."""
+        for row, frame in zip(stretch.by_index().tolist(), frames, strict=True):
+            packet = Packet(frame.data, frame.link_type, stretch.headers[row].copy())
+            index = int(packet.header[Field.INDEX])
+            self._packets[index] = packet, frame.original, stretch.outcomes[index - stretch.first].copy()
+        born = int(state.counts[Count.BORN, 0])
+        self._waiting += range(self._births, born)
+        self._births = born
+        for number in self._waiting.copy():
+            parent = int(state.births[number, Birth.PARENT])
+            cause = self._causes.get(parent) or (self._packets[parent][0] if parent in self._packets else None)
+            if cause is not None:
+                self._waiting.remove(number)
+                made = born_packet(state, FIRST_BORN + number, cause)
+                made.header[Field.INDEX] = FIRST_BORN + number
+                self._causes[FIRST_BORN + number] = made
+
+    def ended(self, state: State, every: bool = False) -> Iterator[tuple[str, RecordFrame]]:
+        """The frames of packets that have ended, in the order of time; their sightings are forgotten."""
+        count = int(state.counts[Count.SIGHTINGS, 0])
+        kept = 0
+        for sighting in state.sightings[:count].copy():
+            number = int(sighting[Sighting.PACKET])
+            if number >= FIRST_BORN and number in self._causes:
+                outcome = state.born_outcomes[number - FIRST_BORN]
+                found = (self._causes[number], 0, outcome) if outcome[Outcome.VERDICT] or every else None
+            else:
+                found = self._packets.get(number)
+            if found is None:
+                state.sightings[kept] = sighting
+                kept += 1
+            else:
+                yield self._words.ids.name(int(sighting[Sighting.PLACE])), self._frame(sighting, *found)
+        state.counts[Count.SIGHTINGS, 0] = kept
+        self._packets.clear()
+
+    def _frame(self, sighting: Any, packet: Packet, original: int, outcome: Any) -> RecordFrame:
+        """A packet as it was at the interface, its link header taken off."""
+        at, inbound = int(packet.header[Field.IP_OFFSET]), int(sighting[Sighting.DIRECTION]) == INGRESS
+        last = inbound and outcome[Outcome.PLACE] == sighting[Sighting.PLACE]
+        data = as_delivered(packet, outcome) if last else _as_sighted(packet, sighting)
+        comments = comments_of(result_of(self._words, packet.header, outcome))
+        if packet.header[Field.INDEX] >= FIRST_BORN:
+            comments = (comments[0], "made by the network", *comments[1:])
+        length = original - at if original else 0
+        dropped = sighting[Sighting.ACTION] != Verdict.ACCEPT
+        return RecordFrame(
+            int(sighting[Sighting.TIME_NS]), 0, data[at:], length, comments, inbound, int(sighting[Sighting.PACKET]), bool(dropped)
+        )
+
+
+def _as_sighted(packet: Packet, sighting: Any) -> bytes:
+    """A packet's bytes with the addresses and ports that an interface saw."""
+    header, family = packet.header, int(sighting[Sighting.FAMILY])
+    ports = int(header[Field.PROTOCOL]) in (TCP, UDP)
+    return rewritten(
+        packet.frame,
+        ip_offset=int(header[Field.IP_OFFSET]),
+        payload_offset=int(header[Field.PAYLOAD_OFFSET]),
+        protocol=int(header[Field.PROTOCOL]),
+        later_fragment=bool(header[Field.FRAGMENT_OFFSET]),
+        source=address(family, int(sighting[Sighting.SOURCE_HI]), int(sighting[Sighting.SOURCE_LO])),
+        destination=address(family, int(sighting[Sighting.DESTINATION_HI]), int(sighting[Sighting.DESTINATION_LO])),
+        source_port=int(sighting[Sighting.SOURCE_PORT]) if ports else None,
+        destination_port=int(sighting[Sighting.DESTINATION_PORT]) if ports else None,
+    )
+
+
+class _Files:
+    """Files of a folder that grow side by side, with none of them held open.
+
+    Attributes
+    ----------
+    counts : packets by file name
+    """
+
+    def __init__(self, topology: Topology, folder: Path, merged: bool) -> None:
+        self._topology, self._folder, self._merged = topology, folder, merged
+        self._numbers: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        self._held: dict[str, list[bytes]] = {}
+        self._bytes = 0
+        self.counts: dict[str, int] = {}
+        if merged:  # a file says first which interfaces it has
+            for eni in topology.all(NetworkInterface):
+                self._numbers[eni.id] = len(self._numbers)
+            self._begin(ALL_INTERFACES, [_described(topology, key) for key in self._numbers])
+
+    def add(self, interface: str, frame: RecordFrame) -> None:
+        """A frame that an interface saw."""
+        name = self._names.get(interface, "")
+        if not name:
+            name = self._names[interface] = self._free_name(interface)
+            self._begin(name, [_described(self._topology, interface)])
+        self._put(name, frame, 1)
+        if self._merged and interface in self._numbers:
+            self._put(ALL_INTERFACES, frame._replace(interface=self._numbers[interface]), len(self._numbers))
+        if self._bytes > HELD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        for name, blocks in self._held.items():
+            if blocks:
+                with open(self._folder / f"{name}.pcapng", "ab") as file:
+                    file.writelines(blocks)
+                blocks.clear()
+        self._bytes = 0
+
+    def _free_name(self, interface: str) -> str:
+        """A file name for an interface, as no other has it."""
+        name = plain = _file_name(self._topology.display(interface))
+        number = 1
+        while name in self._held:
+            number += 1
+            name = f"{plain}-{number}"
+        return name
+
+    def _begin(self, name: str, interfaces: list[InterfaceInfo]) -> None:
+        self._held[name] = [head(interfaces)]
+        self.counts[f"{name}.pcapng"] = 0
+
+    def _put(self, name: str, frame: RecordFrame, interfaces: int) -> None:
+        block = packet_block(frame, interfaces)
+        self._held[name].append(block)
+        self._bytes += len(block)
+        self.counts[f"{name}.pcapng"] += 1
+
+
+def _file_name(name: str) -> str:
+    """An interface's name as a file's: ``web-1:eth0`` is ``web-1-eth0``; nothing in it leads elsewhere."""
+    return "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in name).lstrip(".")[:120] or "interface"
+
+
+def _described(topology: Topology, key: str) -> InterfaceInfo:
+    """What Wireshark shows of an interface: its name, addresses, subnet and groups."""
+    entity = topology.entities.get(key)
+    if not isinstance(entity, NetworkInterface):
+        return InterfaceInfo(topology.display(key), RAW_IP, type(entity).__name__)
+    groups = ", ".join(topology.display(group) for group in entity.security_groups)
+    ips = ", ".join(map(str, entity.private_ips))
+    return InterfaceInfo(topology.display(key), RAW_IP, f"{ips} in {topology.get(entity.subnet, Subnet).name}; groups {groups}")
