@@ -15,6 +15,7 @@ from emulator.terminal import console as _console
 from emulator.terminal import plain as _plain
 
 if TYPE_CHECKING:
+    from emulator.bulk.following import FollowedPacket
     from emulator.replay import Replay
 
 app = typer.Typer(
@@ -128,6 +129,7 @@ def replay(
     flow_log_format: Annotated[
         str | None, typer.Option("--flow-log-format", metavar="FIELDS", help="Their fields, as in '${srcaddr} ${dstaddr} ${action}'.")
     ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Print each packet as tcpdump does, with verdict and reason.")] = False,
     explain: Annotated[int | None, typer.Option("--explain", metavar="INDEX", help="Tell every step of this packet.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Cores that share a large capture; same results.")] = 1,
     parameter: Parameters = None,
@@ -151,7 +153,8 @@ def replay(
         captures,
         map=who,
         open_loop=open_loop,
-        progress=True,
+        progress=not follow,
+        follow=_print_followed if follow else None,
         packets=packets,
         jobs=jobs,
         flow_logs=flow_logs is not None,
@@ -179,6 +182,11 @@ def replay(
             print(printable(f"{output}: written"), file=sys.stderr)
     if result.interrupted:
         raise typer.Exit(130)
+
+
+def _print_followed(packet: "FollowedPacket") -> None:
+    colour = {"accept": "green", "drop": "red", "unsent": "yellow"}.get(packet.result.verdict)
+    typer.secho(packet.text, fg=colour)
 
 
 def _print_packet(result: "Replay", index: int) -> None:

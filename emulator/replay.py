@@ -8,7 +8,7 @@ nothing is kept of a packet but its part in the counts, and who asks for a packe
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from emulator.bulk.annotated import annotate, annotate_interfaces
+from emulator.bulk.following import FollowedPacket, followed
 from emulator.bulk.results import PacketLines, PacketResult, Stretch
 from emulator.bulk.running import KEPT, STDIN, Run, Running, Source, stop_on_interrupt
 from emulator.bulk.shares import SharedEngine
@@ -304,6 +305,7 @@ def replay(
     packets: str | Path | None = None,
     jobs: int = 1,
     flow_logs: bool = False,
+    follow: Callable[[FollowedPacket], object] | None = None,
 ) -> Replay:
     """Feed a capture through a topology.
 
@@ -317,26 +319,32 @@ def replay(
     packets : a file for a line of JSON a packet, written as the replay goes
     flow_logs : keep what `Replay.save_flow_logs` needs
     jobs : threads that share the packets, by who talks to whom; the results are those of one
+    follow : called with each packet as soon as its way has ended; standard input is then read packet by packet, not in
+        windows, so that packets with times out of order are sent as they come
 
     Raises
     ------
     CaptureError : a file is no capture, or one cannot be written.  UsageError : the map names something unknown.
     """
     captures = tuple(os.fspath(one) for one in ((capture,) if isinstance(capture, str | os.PathLike) else capture))
-    run = Run(topology, captures, map or {}, open_loop, compiled, jobs, flow_logs)
+    run = Run(topology, captures, map or {}, open_loop, compiled, jobs, flow_logs, live=follow is not None and STDIN in captures)
     with Running(run) as running, written(packets) if packets is not None else nullcontext() as file, stop_on_interrupt(running):
-        return _replayed(run, running, file, _bar(running.reader) if progress else None)
+        return _replayed(run, running, file, _bar(running.reader) if progress else None, follow)
 
 
-def _replayed(run: Run, running: Running, file: BinaryIO | None, bar: Any) -> Replay:
+def _replayed(run: Run, running: Running, file: BinaryIO | None, bar: Any, follow: Callable[[FollowedPacket], object] | None) -> Replay:
     tally, engine, reader = Tally(), running.engine, running.reader
-    lines = PacketLines(Words(run.topology, engine.ids, engine.tables)) if file is not None else None
+    words = Words(run.topology, engine.ids, engine.tables)
+    lines = PacketLines(words) if file is not None else None
     kept: list[Stretch] | None = []
     try:
         for stretch in running.stretches(lambda: bar.update(reader.position - bar.n) if bar is not None else None):
             tally.add(stretch.headers, stretch.seen, stretch.outcomes, stretch.first, running.machine)
             if file is not None and lines is not None:
                 file.write(lines.lines(stretch, running.machine))
+            if follow is not None:
+                for packet in followed(stretch, words):
+                    follow(packet)
             if tally.packets > KEPT or not engine.keeps_journal:
                 kept = None
             elif kept is not None:

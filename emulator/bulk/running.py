@@ -37,6 +37,7 @@ class Run:
     compiled: bool | None = None
     jobs: int = 1
     flow_logs: bool = False
+    live: bool = False
 
     @property
     def name(self) -> str:
@@ -58,7 +59,7 @@ class Running:
     """
 
     def __init__(self, run: Run, journal: bool | None = None) -> None:
-        self.reader = Reader(run.captures, address_map(run.topology, run.map), run.compiled)
+        self.reader = Reader(run.captures, address_map(run.topology, run.map), run.compiled, run.live)
         try:
             self._keep_journal = journal
             # A large file will not be kept anyway; of a pipe nobody knows.

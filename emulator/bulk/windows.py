@@ -48,19 +48,20 @@ class Reader:
     paths : captures; ``-`` is standard input
     table : see `address_map`
     machine : whether to compile; None when the captures are large
+    live : hand packets out as they come, without waiting for a whole window
 
     Raises
     ------
     CaptureError : one of them is no capture.
     """
 
-    def __init__(self, paths: Sequence[str | os.PathLike[str]], table: AddressMap, machine: bool | None = None) -> None:
+    def __init__(self, paths: Sequence[str | os.PathLike[str]], table: AddressMap, machine: bool | None = None, live: bool = False) -> None:
         self.captures: list[Capture] = []
-        self._table, self._machine = table, machine
+        self._table, self._machine, self._live = table, machine, live
         self._free: list[Matrix] = []
         try:
             for path in paths:
-                self.captures.append(Capture(path))
+                self.captures.append(Capture(path, live))
         except BaseException:
             self.close()
             raise
@@ -120,6 +121,9 @@ class Reader:
             parse(chunk.buffer, chunk.records, store[held : held + count], index)
             held, index = held + count, index + count
             del chunk
+            if self._live:
+                yield _in_time_order(store[:held])
+                store, held = self._store(), 0
 
     def _store(self) -> Matrix:
         return self._free.pop() if self._free else np.empty((WINDOW, FIELDS), dtype=np.int64)

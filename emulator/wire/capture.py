@@ -28,6 +28,7 @@ LINK_TYPES = frozenset({0, 1, 9, 12, 14, 101, 108, 113, 228, 229, 276})
 """BSD null, Ethernet, PPP, raw IP (12, 14, 101), BSD loop, Linux SLL, IPv4, IPv6, Linux SLL2."""
 READ_BYTES = 4 * 1024 * 1024
 _PACKET_BYTES = 500  # a guess
+_HEAD_BYTES = 28  # what tells the formats apart, and their byte order
 _OURS = 2  # references to the memory when no chunk has it: ours, and the question's own
 _MAGICS = [SECTION_MAGIC, *(magic.to_bytes(4, order) for magic in PCAP_MAGICS for order in ("little", "big"))]
 _FOREIGN = {
@@ -59,6 +60,7 @@ class Capture:
     Parameters
     ----------
     path : a pcap or pcapng file, or gzip of one, told apart by content, not by name; ``-`` is standard input
+    live : give packets as soon as they are there, not when a buffer is full
 
     Attributes
     ----------
@@ -76,7 +78,8 @@ class Capture:
     ...     lengths = [chunk.records[:, Record.CAPTURED].sum() for chunk in capture.chunks()]
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], live: bool = False) -> None:
+        self._live = live
         self._name = "standard input" if path == "-" else os.fspath(path)
         self.packets = 0
         self.troubles: list[str] = []
@@ -166,6 +169,8 @@ class Capture:
                 break
             store[length : length + len(piece)] = piece
             length += len(piece)
+            if self._live:
+                break
         self._buffer, self._at = store[:length], 0
         return length > kept
 
@@ -178,8 +183,9 @@ class Capture:
 
     def _open_walk(self) -> PcapWalk | PcapngWalk:
         """Find out what the file is and fill the first buffer."""
-        self._fill()
-        head = bytes(self._buffer[:28])
+        if not (self._live and len(self._buffer) >= _HEAD_BYTES):
+            self._fill()
+        head = bytes(self._buffer[:_HEAD_BYTES])
         if len(head) < 24 and self._source.trouble:
             raise CaptureError(f"{self._name}: {self._source.trouble} at its very start; fetch the file anew")
         if not head:
