@@ -13,6 +13,7 @@ import numpy as np
 from emulator.datapath import fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
 from emulator.datapath.state import (
+    Allotment,
     Count,
     Event,
     EventKind,
@@ -26,7 +27,6 @@ from emulator.datapath.state import (
     Translation,
     new_state,
 )
-from emulator.datapath.translations import Ends
 from emulator.kernels import CACHED_FROM, COMPILE_FROM, available, compiled, is_cached, pays
 from emulator.model.topology import Topology
 from emulator.policy import conntrack, keys
@@ -274,14 +274,10 @@ class Engine:
         size = len(self.state.translations) * (2 if 2 * len(live) >= len(self.state.translations) else 1)
         table, index = np.zeros((size, len(Translation)), dtype=np.int64), np.zeros((4 * size, 1), dtype=np.int64)
         table[: len(live)] = live
-        for row, flow in enumerate(live.tolist()):
-            seen = Ends(*flow[Translation.IN_SOURCE_LO : Translation.OUT_SOURCE_LO])
-            sent = Ends(*flow[Translation.OUT_SOURCE_LO : Translation.STATE])
-            protocol = flow[Translation.PROTOCOL]
-            translations.enter(index, row, flow[Translation.PLACE], protocol, seen, translations.FORWARD)
-            translations.enter(index, row, flow[Translation.BACK], protocol, translations.answer_of(sent), translations.BACKWARD)
+        allotments = np.zeros((2 * size, len(Allotment)), dtype=np.int64)
+        self._kernel(translations.reindex, len(live))(table, len(live), index, allotments)
         self.state.counts[Count.TRANSLATIONS, 0] = len(live)
-        self.state = self.state._replace(translations=table, translation_index=index)
+        self.state = self.state._replace(translations=table, translation_index=index, allotments=allotments)
 
     def _clear_fragments(self) -> None:
         old = self.state.fragments

@@ -15,6 +15,7 @@ from emulator.model.entities import (
     Subnet,
     Vpc,
 )
+from emulator.model.files import dump, loads
 from emulator.model.groups import PrefixList
 from emulator.model.joined import (
     CustomerNetwork,
@@ -29,7 +30,6 @@ from emulator.model.joined import (
     TransitGatewayAttachment,
     VpnGateway,
 )
-from emulator.model.files import dump, loads
 from emulator.model.topology import Topology
 
 net, ip = ip_network, ip_address
