@@ -13,6 +13,7 @@ import numpy as np
 from emulator.datapath import fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
 from emulator.datapath.state import (
+    Allotment,
     Count,
     Event,
     EventKind,
@@ -26,13 +27,13 @@ from emulator.datapath.state import (
     Translation,
     new_state,
 )
-from emulator.datapath.translations import Ends
 from emulator.kernels import CACHED_FROM, COMPILE_FROM, available, compiled, is_cached, pays
 from emulator.model.topology import Topology
 from emulator.policy import conntrack, keys
 from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.conntrack import Entry
-from emulator.policy.tables import Eni, LinkColumn, PlaceKind
+from emulator.policy.joined_columns import FaultColumn
+from emulator.policy.tables import Eni, LinkColumn, PlaceKind, Tables
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 FOREVER = 2**62
@@ -58,6 +59,7 @@ class Engine:
         self.state = new_state(len(self.ids), len(self.tables.links))
         self.causal = False
         self.packets = 0
+        self._began_ns = 0
         self._compiled = compiled
         self._loop = advance
         self._journal = journal
@@ -71,6 +73,11 @@ class Engine:
         """The time up to which everything has happened, in ns."""
         return int(self.state.counts[Count.NOW_NS, 0])
 
+    def begin(self, at_ns: int) -> None:
+        """Say at which time the run began: the faults of links count from there."""
+        self.tables = _later_faults(self.tables, at_ns - self._began_ns)
+        self._began_ns = at_ns
+
     def edit(self, topology: Topology) -> None:
         """Exchange the topology between two events; entries, queues and packets on their way stay (SG-54, SG-58).
 
@@ -78,7 +85,7 @@ class Engine:
         """
         lanes = self.tables.links[:, [LinkColumn.A, LinkColumn.B]]
         self.topology = topology
-        self.tables = compile_tables(topology, self.ids)
+        self.tables = _later_faults(compile_tables(topology, self.ids), self._began_ns)
         usage = np.zeros((len(self.ids), self.state.usage.shape[1]), dtype=np.int64)
         usage[: len(self.state.usage)] = self.state.usage
         hosts = np.zeros((len(self.ids), 1), dtype=np.int64)
@@ -267,14 +274,10 @@ class Engine:
         size = len(self.state.translations) * (2 if 2 * len(live) >= len(self.state.translations) else 1)
         table, index = np.zeros((size, len(Translation)), dtype=np.int64), np.zeros((4 * size, 1), dtype=np.int64)
         table[: len(live)] = live
-        for row, flow in enumerate(live.tolist()):
-            seen = Ends(*flow[Translation.IN_SOURCE_LO : Translation.OUT_SOURCE_LO])
-            sent = Ends(*flow[Translation.OUT_SOURCE_LO : Translation.STATE])
-            protocol = flow[Translation.PROTOCOL]
-            translations.enter(index, row, flow[Translation.PLACE], protocol, seen, translations.FORWARD)
-            translations.enter(index, row, flow[Translation.BACK], protocol, translations.answer_of(sent), translations.BACKWARD)
+        allotments = np.zeros((2 * size, len(Allotment)), dtype=np.int64)
+        self._kernel(translations.reindex, len(live))(table, len(live), index, allotments)
         self.state.counts[Count.TRANSLATIONS, 0] = len(live)
-        self.state = self.state._replace(translations=table, translation_index=index)
+        self.state = self.state._replace(translations=table, translation_index=index, allotments=allotments)
 
     def _clear_fragments(self) -> None:
         old = self.state.fragments
@@ -289,6 +292,13 @@ class Engine:
     def _kernel(self, function: F, rows: int) -> F:
         """A kernel that goes through so many rows: compiled where it pays, if this run is compiled at all."""
         return compiled(function) if self._loop is not advance and rows >= CACHED_FROM else function
+
+
+def _later_faults(tables: Tables, by_ns: int) -> Tables:
+    """Tables whose faults of links come so much later."""
+    faults = tables.faults.copy()
+    faults[:, [FaultColumn.START_NS, FaultColumn.END_NS]] += by_ns
+    return tables._replace(faults=faults)
 
 
 def _doubled(matrix: Matrix) -> Matrix:

@@ -50,6 +50,7 @@ class Replay:
     ----------
     run : what was replayed
     engine : at the end of the run
+    words : for ids
     tally : packets by verdict, and the conversations
     kept : everything of each packet, if there were at most `KEPT`
     troubles : what was wrong with the captures, a line each
@@ -58,6 +59,7 @@ class Replay:
 
     run: Run
     engine: Engine | SharedEngine
+    words: Words
     tally: Tally
     kept: Stretch | None
     troubles: list[str] = field(default_factory=list)
@@ -72,11 +74,6 @@ class Replay:
     def capture(self) -> str:
         """The captures' names."""
         return self.run.name
-
-    @cached_property
-    def words(self) -> Words:
-        """Words for ids."""
-        return Words(self.topology, self.engine.ids, self.engine.tables)
 
     @property
     def headers(self) -> Matrix:
@@ -334,8 +331,7 @@ def replay(
 
 def _replayed(run: Run, running: Running, file: BinaryIO | None, bar: Any, follow: Callable[[FollowedPacket], object] | None) -> Replay:
     tally, engine, reader = Tally(), running.engine, running.reader
-    words = Words(run.topology, engine.ids, engine.tables)
-    lines = PacketLines(words) if file is not None else None
+    lines = PacketLines(running.words) if file is not None else None
     kept: list[Stretch] | None = []
     try:
         for stretch in running.stretches(lambda: bar.update(reader.position - bar.n) if bar is not None else None):
@@ -343,7 +339,7 @@ def _replayed(run: Run, running: Running, file: BinaryIO | None, bar: Any, follo
             if file is not None and lines is not None:
                 file.write(lines.lines(stretch, running.machine))
             if follow is not None:
-                for packet in followed(stretch, words):
+                for packet in followed(stretch, running.words):
                     follow(packet)
             if tally.packets > KEPT or not engine.keeps_journal:
                 kept = None
@@ -358,7 +354,7 @@ def _replayed(run: Run, running: Running, file: BinaryIO | None, bar: Any, follo
     if running.stopped:
         share = f", {100 * reader.position // reader.size} % of the capture" if reader.size else ""
         troubles.append(f"{run.name}: interrupted after {tally.packets:,} packets{share}; what follows is about these")
-    return Replay(run, engine, tally, _joined(kept) if kept is not None else None, troubles, running.stopped)
+    return Replay(run, engine, running.words, tally, _joined(kept) if kept is not None else None, troubles, running.stopped)
 
 
 def _joined(parts: list[Stretch]) -> Stretch:

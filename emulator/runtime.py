@@ -23,6 +23,8 @@ from emulator.hosts.dns import Names, resolver_of, vpc_of
 from emulator.hosts.fabric import fabric_for
 from emulator.hosts.host import INSIDE_MTU, OUTSIDE_MTU, Host
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface
+from emulator.model.joined import InterfaceEndpoint
+from emulator.model.services import TCP, Service
 from emulator.model.topology import INTERNET, Topology
 from emulator.observe.born import born_packet, outcome_of
 from emulator.observe.delivered import delivered
@@ -99,6 +101,13 @@ class Runtime:
             enis = topology.interfaces_of(instance.id)
             if enis:
                 kept[instance.id] = self._instance(topology, instance, enis, names)
+        for endpoint in topology.all(InterfaceEndpoint):
+            addresses = tuple(node.private_ip for node in endpoint.nodes)
+            served = tuple(Service(TCP, (port, port)) for port in endpoint.ports)
+            host = self.hosts.get(endpoint.id) or Host(endpoint.name, addresses, served, names, vpc=endpoint.vpc, mtu=INSIDE_MTU)
+            host.addresses, host.listen = addresses, served
+            kept[endpoint.id] = host
+            self._settle(endpoint.id, [(node.interface, (node.private_ip,)) for node in endpoint.nodes])
         for outside in topology.all(ExternalHost):
             host = self.hosts.get(outside.id) or Host(outside.name, outside.ips, outside.listen, names, mtu=OUTSIDE_MTU)
             host.addresses, host.listen = outside.ips, outside.listen

@@ -55,8 +55,6 @@ WHY_NOT = {
     "NA-17": "Classic Load Balancers are not modelled",
     "RT-9": "API shapes are the importers'",
     "RT-40": "regional NAT gateways are not modelled",
-    "FL-23": "attachments have no address of their own, so their rows show the packet's",
-    "FL-25": "services' address ranges are not known, so pkt-*-aws-service is `-`",
 }
 
 

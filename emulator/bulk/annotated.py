@@ -131,14 +131,11 @@ def _frames(capture: Capture) -> Iterator[_Frame]:
 def _sights(run: Run) -> Iterator[tuple[str, RecordFrame]]:
     """What each interface saw: its id, and the frame."""
     with _source(run) as capture, Running(replace(run, jobs=1, flow_logs=True)) as running:
-        frames, sights = _frames(capture), None
+        frames, sights = _frames(capture), _Sights(running.words)
         for stretch in running.stretches():
-            engine = running.engine
-            sights = sights or _Sights(Words(run.topology, engine.ids, engine.tables))
-            sights.take(stretch, list(islice(frames, len(stretch.headers))), engine.state)
-            yield from sights.ended(engine.state)
-        if sights is not None:
-            yield from sights.ended(running.engine.state, every=True)
+            sights.take(stretch, list(islice(frames, len(stretch.headers))), running.engine.state)
+            yield from sights.ended(running.engine.state)
+        yield from sights.ended(running.engine.state, every=True)
 
 
 class _Sights:

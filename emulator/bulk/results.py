@@ -117,6 +117,8 @@ class PacketLines:
         """The lines of some packets, by index."""
         outcomes, order = stretch.outcomes[: len(stretch.headers)], stretch.by_index()
         accepted = outcomes[:, Outcome.VERDICT] == Verdict.ACCEPT
+        if len(self._accepted) < 2 * len(self._words.ids):  # an edit brought new rules
+            self._accepted = np.concatenate([self._accepted, np.full(2 * len(self._words.ids), -1, dtype=np.int64)])
         share = 2 * outcomes[:, Outcome.RULE] + (outcomes[:, Outcome.TRACKED] != 0)
         for code in np.flatnonzero(np.bincount(share[accepted])).tolist():
             if self._accepted[code] < 0:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emulator.bulk.plan import Plan, WordsInTime
 from emulator.bulk.results import Stretch
 from emulator.bulk.shares import SharedEngine, obstacle
 from emulator.bulk.windows import Reader, Window, address_map
@@ -71,6 +72,8 @@ class Running:
             else:
                 self.engine = Engine(run.topology, compiled=run.compiled, journal=not large, flow_logs=run.flow_logs)
             self.engine.causal = not run.open_loop
+            self._plan = Plan(self.engine, self._edited)
+            self.words = WordsInTime(run.topology, self.engine.ids, self.engine.tables)
         except BaseException:
             self.reader.close()
             raise
@@ -95,16 +98,19 @@ class Running:
         for window in _ahead(self.reader.windows()) if isinstance(self.engine, SharedEngine) else self.reader.windows():
             if self.engine.packets + len(window.headers) > KEPT and self._keep_journal is None:
                 self.engine.drop_journal()
-            self.engine.feed(window.headers)
+            self._plan.feed(window.headers)
             waiting.append(window)
             after_window()
             while waiting and self.engine.all_ended(waiting[0].first, len(waiting[0].headers)):
                 yield from self._hand_out(waiting.popleft())
             if self.stopped:
                 break
-        self.engine.advance()
+        self._plan.finish()
         while waiting:
             yield from self._hand_out(waiting.popleft())
+
+    def _edited(self, at_ns: int) -> None:
+        self.words.edited(at_ns, self.engine.topology, self.engine.tables)
 
     def _hand_out(self, window: Window) -> Iterator[Stretch]:
         count = len(window.headers)

@@ -8,7 +8,7 @@ is shared across pairs makes a run one engine's work again: `obstacle` says what
 from concurrent.futures import ThreadPoolExecutor
 
 from emulator.datapath.state import Count, State
-from emulator.engine import Engine
+from emulator.engine import FOREVER, Engine
 from emulator.model.entities import (
     EgressOnlyInternetGateway,
     ExternalHost,
@@ -110,15 +110,35 @@ class SharedEngine:
         for engine in self._engines:
             engine.causal = value
 
-    def feed(self, headers: Matrix) -> None:
-        """As `Engine.feed`."""
+    def begin(self, at_ns: int) -> None:
+        """As `Engine.begin`."""
+        for engine in self._engines:
+            engine.begin(at_ns)
+
+    def edit(self, topology: Topology) -> None:
+        """As `Engine.edit`."""
+        self.topology = topology
+        for engine in self._engines:
+            engine.edit(topology)
+
+    def make_room(self, packets: int) -> None:
+        """As `Engine.make_room`; all engines write into the same rows."""
         first = self._engines[0]
-        first.make_room(len(headers))
-        # All clocks stand where one engine's would stand, as a late packet is sent when the clock says.
-        now = max(engine.now_ns for engine in self._engines)
+        first.make_room(packets)
         for engine in self._engines:
             engine.state = engine.state._replace(outcomes=first.state.outcomes)
             engine.state.counts[Count.FIRST] = first.state.counts[Count.FIRST]
+
+    def next_time_ns(self) -> int | None:
+        """As `Engine.next_time_ns`."""
+        return min((due for engine in self._engines if (due := engine.next_time_ns()) is not None), default=None)
+
+    def feed(self, headers: Matrix) -> None:
+        """As `Engine.feed`."""
+        self.make_room(len(headers))
+        # All clocks stand where one engine's would stand, as a late packet is sent when the clock says.
+        now = max(engine.now_ns for engine in self._engines)
+        for engine in self._engines:
             engine.state.counts[Count.NOW_NS] = now
             engine.choose_loop(len(headers))
         list(self._threads.map(lambda engine: engine.feed(headers), self._engines))
@@ -126,9 +146,9 @@ class SharedEngine:
             for engine in self._engines:
                 engine.state.counts[Count.NOW_NS] = max(now, int(headers[-1, Field.TIME_NS]))
 
-    def advance(self) -> None:
-        """Let everything happen that is still to come."""
-        list(self._threads.map(lambda engine: engine.advance(), self._engines))
+    def advance(self, until_ns: int = FOREVER) -> None:
+        """Let everything happen up to a time."""
+        list(self._threads.map(lambda engine: engine.advance(until_ns), self._engines))
 
     def all_ended(self, first: int, count: int) -> bool:
         """As `Engine.all_ended`."""

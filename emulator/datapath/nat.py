@@ -14,10 +14,11 @@ then the next address serves.  Translation of IPv6 (NAT64, RT-38) is not emulate
 """
 
 from emulator.datapath import fragments, queue, spawn, translations
+from emulator.datapath.allotments import is_used_up
 from emulator.datapath.filters import ACCEPT, DROP, enters
 from emulator.datapath.journal import finish, note, sighted
 from emulator.datapath.leave import SEND, TRANSIT, spend_hop
-from emulator.datapath.state import Count, Flight, Fragment, State
+from emulator.datapath.state import Flight, Fragment, State
 from emulator.datapath.translations import BACKWARD, FORWARD, Ends
 from emulator.kernels import kernel
 from emulator.policy import keys
@@ -142,11 +143,8 @@ def _open(tables: Tables, state: State, nat: int, row: int, protocol: int, seen:
     wish = mix(mix(mix(mix(tables.settings.seed, nat), seen.source_lo), seen.destination_lo), ports)
     for turn in range(end - start):
         lo = tables.addresses[start + (wish + turn) % (end - start), AddressPair.PRIVATE_LO]
-        # Counting looks at every flow, so it waits until the table as a whole could hold too many.
-        if state.counts[Count.TRANSLATIONS, 0] >= MOST_FLOWS:
-            used = translations.towards(state, nat, protocol, lo, seen.destination_lo, seen.destination_port, now)
-            if used >= MOST_FLOWS:
-                continue
+        if is_used_up(state, nat, protocol, lo, seen.destination_lo, seen.destination_port, MOST_FLOWS, now):
+            continue
         for step in range(PORTS):
             sent = Ends(lo, FIRST_PORT + (wish + step) % PORTS, seen.destination_lo, seen.destination_port)
             if translations.find(state, nat, protocol, translations.answer_of(sent), BACKWARD, now) < 0:

@@ -170,6 +170,21 @@ class Translation(IntEnum):
     NODE = 13
 
 
+class Allotment(IntEnum):
+    """Columns of ``allotments``: how many flows go out from an address of a place towards one destination (RT-32).
+
+    USED is exact until EXACT_UNTIL_NS, when the first flow may run out of time; from then on it is the most that there can be.
+    """
+
+    PLACE = 0
+    PROTOCOL = 1
+    SOURCE_LO = 2
+    DESTINATION_LO = 3
+    DESTINATION_PORT = 4
+    USED = 5
+    EXACT_UNTIL_NS = 6
+
+
 class Sighting(IntEnum):
     """Columns of ``sightings``: one packet seen at one interface in one direction, for flow logs; no rows if nobody asks.
 
@@ -293,6 +308,7 @@ class State(NamedTuple):
     born_outcomes: Matrix
     translations: Matrix
     translation_index: Matrix
+    allotments: Matrix
     sightings: Matrix
     counts: Matrix
     hosts: Matrix  # (ids, 1): 1 where a live host is attached, so that `advance` comes back when a packet reaches it
@@ -322,6 +338,7 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         born_outcomes=zeros(256, len(Outcome)),
         translations=zeros(16, len(Translation)),
         translation_index=zeros(64, 1),
+        allotments=zeros(32, len(Allotment)),
         sightings=zeros(0, len(Sighting)),
         counts=counts,
         hosts=zeros(ids, 1),

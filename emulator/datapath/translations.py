@@ -10,6 +10,7 @@ figure for a NAT gateway.  A tcp flow ends with a reset, or when both sides' FIN
 
 from typing import NamedTuple
 
+from emulator.datapath.allotments import allot
 from emulator.datapath.state import Count, State, Translation
 from emulator.kernels import kernel
 from emulator.policy import conntrack, keys
@@ -133,6 +134,10 @@ def refresh(tables: Tables, state: State, row: int, p: int, way: int, now: int) 
     after = conntrack.next_state(protocol, table[row, Translation.STATE], 1 if way == FORWARD else 0, flags, end, acknowledged)
     table[row, Translation.STATE] = after
     idle = BALANCER_UDP_NS if protocol == UDP and kind_of(tables, table[row, Translation.NODE]) == _BALANCER else IDLE_NS
+    if table[row, Translation.EXPIRES_NS] == 0:
+        allot(state.allotments, table, row, 1)
+    if after & conntrack.CLOSED:
+        allot(state.allotments, table, row, -1)
     table[row, Translation.EXPIRES_NS] = now if after & conntrack.CLOSED else now + idle
 
 
@@ -185,17 +190,22 @@ def _rewrite_error(state: State, row: int, p: int, way: int) -> None:
 
 
 @kernel
-def towards(state: State, place: int, protocol: int, source_lo: int, lo: int, port: int, now: int) -> int:
-    """How many living flows of a place go out from an address to one destination (address, port, protocol)."""
-    table, found = state.translations, 0
-    for row in range(state.counts[Count.TRANSLATIONS, 0]):
-        if (
-            table[row, Translation.PLACE] == place
-            and table[row, Translation.PROTOCOL] == protocol
-            and table[row, Translation.EXPIRES_NS] > now
-            and table[row, Translation.OUT_SOURCE_LO] == source_lo
-            and table[row, Translation.OUT_DESTINATION_LO] == lo
-            and table[row, Translation.OUT_DESTINATION_PORT] == port
-        ):
-            found += 1
-    return found
+def reindex(table: Matrix, rows: int, index: Matrix, allotments: Matrix) -> None:
+    """Enter the first rows of a table, all of them living, into an empty index and empty allotments."""
+    for row in range(rows):
+        protocol = table[row, Translation.PROTOCOL]
+        seen = Ends(
+            table[row, Translation.IN_SOURCE_LO],
+            table[row, Translation.IN_SOURCE_PORT],
+            table[row, Translation.IN_DESTINATION_LO],
+            table[row, Translation.IN_DESTINATION_PORT],
+        )
+        sent = Ends(
+            table[row, Translation.OUT_SOURCE_LO],
+            table[row, Translation.OUT_SOURCE_PORT],
+            table[row, Translation.OUT_DESTINATION_LO],
+            table[row, Translation.OUT_DESTINATION_PORT],
+        )
+        enter(index, row, table[row, Translation.PLACE], protocol, seen, FORWARD)
+        enter(index, row, table[row, Translation.BACK], protocol, answer_of(sent), BACKWARD)
+        allot(allotments, table, row, 1)

@@ -4,6 +4,7 @@ name                                      inside a VPC                          
 an instance's name, ``db``                its private addresses, if it is of the same VPC   its public addresses
                                           or of a peered one; else its public ones
 ``ip-10-0-1-10.ec2.internal``             that private address                              unknown
+an interface endpoint's private name      its nodes' addresses, in its own VPC              unknown
 a host outside, ``customer``              its addresses                                     its addresses
 
 Everybody inside asks Amazon's server, the second address after the base of the VPC's block, which no filter can stop
@@ -18,6 +19,7 @@ from typing import Any
 from emulator.hosts.base import Address, Send, Socket
 from emulator.hosts.udp import Udp, UdpSocket
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Subnet, Vpc, VpcPeeringConnection
+from emulator.model.joined import InterfaceEndpoint
 from emulator.model.topology import Topology
 
 PORT = 53
@@ -38,6 +40,10 @@ class Names:
         self._home: dict[str, list[str]] = {}
         for instance in topology.all(Instance):
             self._add(topology, instance)
+        for endpoint in topology.all(InterfaceEndpoint):
+            for name in endpoint.private_dns_names:
+                nodes = self._private.setdefault((endpoint.vpc, name.rstrip(".").lower()), [])
+                nodes.extend(node.private_ip for node in endpoint.nodes)
         for host in topology.all(ExternalHost):
             self._public.setdefault(host.name.lower(), []).extend(host.ips)
         active = [peering for peering in topology.all(VpcPeeringConnection) if peering.is_active]

@@ -5,6 +5,7 @@ learn from it in a third.  An answer that is not in the data leaves what AWS doe
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from emulator.importers.records import Record
@@ -73,7 +74,8 @@ def _add_vpc_attachment(shop: Workshop, record: Record, tables: dict[str, Record
         shop.report.left_out("TransitGatewayVpcAttachment", record.id, "some of its subnets are not in the data", record.place)
     options = record.part("Options")
     enis = [eni for eni in shop.snapshot.all("NetworkInterfaces") if record.id in eni.text("Description")]
-    of_subnet = {eni.text("SubnetId"): eni.id for eni in enis}
+    of_subnet = {eni.text("SubnetId"): eni for eni in enis}
+    addresses = tuple(ip for key in subnets if key in of_subnet for ip in islice(of_subnet[key].addresses("PrivateIpAddress"), 1))
     shop.add(
         TransitGatewayAttachment(
             record.id,
@@ -82,7 +84,8 @@ def _add_vpc_attachment(shop: Workshop, record: Record, tables: dict[str, Record
             subnets=subnets,
             appliance_mode=options.text("ApplianceModeSupport") == "enable",
             security_group_referencing=options.text("SecurityGroupReferencingSupport") != "disable",
-            interfaces=tuple(of_subnet.get(key, f"eni-{record.id}-{key}") for key in subnets),
+            interfaces=tuple(of_subnet[key].id if key in of_subnet else f"eni-{record.id}-{key}" for key in subnets),
+            private_ips=addresses if len(addresses) == len(subnets) else (),
             id=record.id,
             place=record.place,
             **_joining(shop, record.id, tables, learning),

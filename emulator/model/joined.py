@@ -90,6 +90,7 @@ class TransitGatewayAttachment:
     route_table : the one it is associated with; None is the gateway's only or ``default`` table, empty is none at all.
     propagates_to : tables that learn its blocks; None is the gateway's only or ``default`` table.
     appliance_mode : keep both directions of a flow in one zone.
+    interfaces, private_ips : of its interfaces, one a subnet; flow logs show a free address where none is named (FL-23).
     """
 
     name: str
@@ -103,6 +104,7 @@ class TransitGatewayAttachment:
     appliance_mode: bool = False
     security_group_referencing: bool = True
     interfaces: tuple[str, ...] = ()
+    private_ips: tuple[Address, ...] = ()
     id: str = ""
     place: str = ""
 

@@ -35,7 +35,7 @@ from emulator.model.entities import (
     VpcPeeringConnection,
 )
 from emulator.model.groups import NetworkAcl, PrefixList, SecurityGroup
-from emulator.model.joined import InterfaceEndpoint, Joined, NetworkLoadBalancer
+from emulator.model.joined import InterfaceEndpoint, Joined, NetworkLoadBalancer, TransitGatewayAttachment
 from emulator.model.schedule import PlannedEdit
 
 if TYPE_CHECKING:
@@ -282,3 +282,5 @@ def _addresses(entity: Entity) -> Iterator[Address]:
     elif isinstance(entity, InterfaceEndpoint | NetworkLoadBalancer):
         yield from (node.private_ip for node in entity.nodes)
         yield from (node.public_ip for node in entity.nodes if node.public_ip is not None)
+    elif isinstance(entity, TransitGatewayAttachment):
+        yield from entity.private_ips

@@ -3,12 +3,14 @@
 A row is one five-tuple at one interface in one direction with one action in one window (FL-4).  REJECT is what a group
 or an ACL refused, or blocked public access; what is lost later counts as ACCEPT (FL-5 to FL-8).  The interface's own
 side shows its primary private address, the ``pkt-`` fields the packet's real ones (FL-10).  What the fabric answers
-itself is not logged (FL-11).  Windows begin at whole multiples of the interval; AWS does not say where.
+itself is not logged (FL-11).  Windows count from when the log was made; AWS does not say where, so they begin at whole
+multiples of the interval where nobody says.
 
 Fields of services that are not emulated are ``-``.  Two columns are our own: ``emu-rule``, the id of the rule or entry
 that decided first, and ``emu-reason``, the code of what was rejected.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +19,8 @@ import numpy as np
 
 from emulator.datapath.state import Count, Sighting, State
 from emulator.errors import UsageError
-from emulator.model.entities import Instance, NatGateway, NetworkInterface, Subnet, VpcPeeringConnection
-from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer, TransitGatewayAttachment
 from emulator.model.topology import Topology
+from emulator.observe.flowlogplaces import Places, ServiceBlocks, Services
 from emulator.policy.compile import Ids
 from emulator.policy.reasons import Reason, Verdict
 from emulator.policy.tables import EGRESS
@@ -56,7 +57,6 @@ OWN_FIELDS = ("emu-rule", "emu-reason")
 VERSION = {field: version for version, fields in _BY_VERSION.items() for field in fields}
 TRAFFIC_TYPES = ("ALL", "ACCEPT", "REJECT")
 INTERVALS_S = (60, 600)
-_PATHS = {"InternetGateway": 8, "EgressOnlyInternetGateway": 8, "GatewayEndpoint": 7, "VpnGateway": 3}  # FL-15, on Nitro
 _KEY = (
     Sighting.PLACE,
     Sighting.DIRECTION,
@@ -99,6 +99,10 @@ class FlowLog:
     traffic_type : ALL, ACCEPT or REJECT (FL-13)
     account_id, region : what stands in those columns
     interfaces : ids of the interfaces that are logged; None is all of them
+    start_s, end_s : seconds since 1970 at which the log was made and deleted: windows count from the first, nothing from the
+        second on is in it, and the last window ends there; None is with the first and the last packet
+    most_rows : of an interface in a window; what is beyond is lost, and a row says SKIPDATA (FL-12).  AWS tells no figure
+    services : blocks of AWS services, as from `flowlogplaces.ip_ranges`; those of the topology's prefix lists count as well
     """
 
     fields: tuple[str, ...] = tuple(DEFAULT_FORMAT)
@@ -107,6 +111,10 @@ class FlowLog:
     account_id: str = "123456789012"
     region: str = "eu-central-1"
     interfaces: tuple[str, ...] | None = None
+    start_s: int | None = None
+    end_s: int | None = None
+    most_rows: int | None = None
+    services: ServiceBlocks = ()
 
     def __post_init__(self) -> None:
         if self.interval_s not in INTERVALS_S or self.traffic_type not in TRAFFIC_TYPES:
@@ -129,29 +137,40 @@ class FlowLog:
         if not len(state.sightings):
             raise UsageError("this run kept no flow logs; run it with flow_logs=True")
         seen = state.sightings[: int(state.counts[Count.SIGHTINGS, 0])]
-        places = _Places(topology)
+        places, services = Places(topology), Services(topology, self.services)
         logged = {ids.of(key) for key in places.known if self.interfaces is None or key in self.interfaces}
-        if not len(seen):
-            return
-        windows = seen[:, Sighting.TIME_NS] // (self.interval_s * SECOND)
-        for window in range(int(windows.min()), int(windows.max()) + 1):
-            inside = seen[windows == window]
+        for start_s, end_s, inside in self._windows(seen):
             quiet = logged - {int(place) for place in np.unique(inside[:, Sighting.PLACE])}
-            found = [row for row in _flows(inside) if row[0, Sighting.PLACE] in logged]
-            yield from (row for flow in found if (row := self._row(places, ids, flow)) is not None)
+            written: Counter[int] = Counter()
+            for flow in _flows(inside):
+                place = int(flow[0, Sighting.PLACE])
+                if place not in logged or self.traffic_type not in ("ALL", _action(flow)):
+                    continue
+                written[place] += 1
+                if self.most_rows is None or written[place] <= self.most_rows:
+                    yield self._row(places, services, ids, flow)
+                elif written[place] == self.most_rows + 1:
+                    yield self._empty(places, ids.name(place), start_s, end_s, "SKIPDATA")
             for place in sorted(quiet):
-                yield self._empty(places, ids.name(place), window * self.interval_s)
+                yield self._empty(places, ids.name(place), start_s, end_s, "NODATA")
 
-    def _empty(self, places: "_Places", interface: str, start_s: int) -> dict[str, Any]:
+    def _windows(self, seen: Any) -> Iterator[tuple[int, int, Any]]:
+        """Start and end in seconds of each window, and what was seen in it."""
+        times_s = seen[:, Sighting.TIME_NS] // SECOND
+        start_s = self.start_s if self.start_s is not None else int(times_s.min(initial=2**62)) // self.interval_s * self.interval_s
+        end_s = self.end_s if self.end_s is not None else int(times_s.max(initial=-1)) + 1
+        for at_s in range(start_s, end_s, self.interval_s):
+            until_s = at_s + self.interval_s if self.end_s is None else min(at_s + self.interval_s, end_s)
+            first, end = np.searchsorted(times_s, (at_s, until_s))
+            yield at_s, until_s, seen[first:end]
+
+    def _empty(self, places: Places, interface: str, start_s: int, end_s: int, status: str) -> dict[str, Any]:
         row: dict[str, Any] = dict.fromkeys((*VERSION, *OWN_FIELDS))
-        row |= {"version": self.version, "account-id": self.account_id, "interface-id": places.shown(interface), "log-status": "NODATA"}
-        return row | {"start": start_s, "end": start_s + self.interval_s}
+        row |= {"version": self.version, "account-id": self.account_id, "interface-id": places.shown(interface), "log-status": status}
+        return row | {"start": start_s, "end": end_s}
 
-    def _row(self, places: "_Places", ids: Ids, flow: Any) -> dict[str, Any] | None:
-        first = flow[0]
-        action = "ACCEPT" if first[Sighting.ACTION] == Verdict.ACCEPT else "REJECT"
-        if self.traffic_type not in ("ALL", action):
-            return None
+    def _row(self, places: Places, services: Services, ids: Ids, flow: Any) -> dict[str, Any]:
+        first, action = flow[0], _action(flow)
         interface, family, protocol = ids.name(int(first[Sighting.PLACE])), int(first[Sighting.FAMILY]), int(first[Sighting.PROTOCOL])
         source = str(address(family, int(first[Sighting.SOURCE_HI]), int(first[Sighting.SOURCE_LO])))
         destination = str(address(family, int(first[Sighting.DESTINATION_HI]), int(first[Sighting.DESTINATION_LO])))
@@ -160,36 +179,44 @@ class FlowLog:
         ports = protocol in (TCP, UDP)
         reason = Reason(int(first[Sighting.REASON]))
         blocked = reason == Reason.VPC_BLOCK_PUBLIC_ACCESS_ENABLED
-        return places.about(interface) | {
-            "version": self.version,
-            "account-id": self.account_id,
-            "interface-id": places.shown(interface),
-            "srcaddr": own or source if egress else source,
-            "dstaddr": destination if egress else own or destination,
-            "srcport": int(first[Sighting.SOURCE_PORT]) if ports else 0,
-            "dstport": int(first[Sighting.DESTINATION_PORT]) if ports else 0,
-            "protocol": protocol,
-            "packets": len(flow),
-            "bytes": 0 if blocked else int(flow[:, Sighting.LENGTH].sum()),
-            "start": int(flow[:, Sighting.TIME_NS].min()) // SECOND,
-            "end": int(flow[:, Sighting.TIME_NS].max()) // SECOND,
-            "action": action,
-            "log-status": "OK",
-            "tcp-flags": tcp_flags(flow[:, Sighting.FLAGS].tolist()) if protocol == TCP else 0,
-            "type": f"IPv{family}",
-            "pkt-srcaddr": source,
-            "pkt-dstaddr": destination,
-            "region": self.region,
-            "flow-direction": "egress" if egress else "ingress",
-            "traffic-path": places.path(ids.name(int(first[Sighting.TARGET]))) if egress else None,
-            "reject-reason": "BPA" if blocked else None,
-            "emu-rule": ids.name(int(first[Sighting.RULE])) or None,
-            "emu-reason": reason.name if action == "REJECT" else None,
-        }
+        return (
+            dict.fromkeys((*VERSION, *OWN_FIELDS))
+            | places.about(interface)
+            | {
+                "version": self.version,
+                "account-id": self.account_id,
+                "interface-id": places.shown(interface),
+                "srcaddr": own or source if egress else source,
+                "dstaddr": destination if egress else own or destination,
+                "srcport": int(first[Sighting.SOURCE_PORT]) if ports else 0,
+                "dstport": int(first[Sighting.DESTINATION_PORT]) if ports else 0,
+                "protocol": protocol,
+                "packets": len(flow),
+                "bytes": 0 if blocked else int(flow[:, Sighting.LENGTH].sum()),
+                "start": int(flow[:, Sighting.TIME_NS].min()) // SECOND,
+                "end": int(flow[:, Sighting.TIME_NS].max()) // SECOND,
+                "action": action,
+                "log-status": "OK",
+                "tcp-flags": tcp_flags(flow[:, Sighting.FLAGS].tolist()) if protocol == TCP else 0,
+                "type": f"IPv{family}",
+                "pkt-srcaddr": source,
+                "pkt-dstaddr": destination,
+                "region": self.region,
+                "pkt-src-aws-service": services.of(source),
+                "pkt-dst-aws-service": services.of(destination),
+                "flow-direction": "egress" if egress else "ingress",
+                "traffic-path": places.path(ids.name(int(first[Sighting.TARGET]))) if egress else None,
+                "reject-reason": "BPA" if blocked else None,
+                "emu-rule": ids.name(int(first[Sighting.RULE])) or None,
+                "emu-reason": reason.name if action == "REJECT" else None,
+            }
+        )
 
 
-def tcp_flags(flags: Iterable[int]) -> int:
+def tcp_flags(flags: Iterable[int]) -> int | None:
     """The ``tcp-flags`` of a window: FIN 1, SYN 2, RST 4, SYN-ACK 18, or-ed; ACK and PSH alone count nothing (FL-14).
+
+    None, shown as ``-``, where a segment has a combination that cannot be; AWS does not say which, here SYN with FIN or RST.
 
     Examples
     --------
@@ -198,10 +225,16 @@ def tcp_flags(flags: Iterable[int]) -> int:
     """
     shown = 0
     for each in flags:
+        if each & SYN and each & (FIN | RST):
+            return None
         shown |= each & (FIN | SYN | RST)
         if each & SYN and each & ACK:
             shown |= SYN | ACK
     return shown
+
+
+def _action(flow: Any) -> str:
+    return "ACCEPT" if flow[0, Sighting.ACTION] == Verdict.ACCEPT else "REJECT"
 
 
 def _flows(seen: Any) -> list[Any]:
@@ -214,47 +247,3 @@ def _flows(seen: Any) -> list[Any]:
     cuts = np.flatnonzero(np.diff(inverse.reshape(-1)[order])) + 1
     flows = [seen[part] for part in np.split(order, cuts)]
     return sorted(flows, key=lambda flow: (int(flow[0, Sighting.PLACE]), int(flow[0, Sighting.TIME_NS]), int(flow[0, Sighting.PACKET])))
-
-
-class _Places:
-    """What the columns say about each interface, AWS's own ones included."""
-
-    def __init__(self, topology: Topology) -> None:
-        self._topology = topology
-        self.known: dict[str, tuple[str | None, str, str | None]] = {}
-        for eni in topology.all(NetworkInterface):
-            primary = next((str(ip) for ip in eni.private_ips if ip.version == 4), None)
-            self.known[eni.id] = (primary, eni.subnet, topology.get(eni.instance, Instance).id)
-        self._shown: dict[str, str] = {}
-        for nat in topology.all(NatGateway):
-            self.known[nat.id] = (str(nat.private_ip), nat.subnet, None)
-            self._shown[nat.id] = nat.interface
-        served: list[InterfaceEndpoint | NetworkLoadBalancer] = [*topology.all(InterfaceEndpoint), *topology.all(NetworkLoadBalancer)]
-        for one in served:
-            for node in one.nodes:
-                self.known[node.interface] = (str(node.private_ip), node.subnet, None)
-        for attachment in topology.all(TransitGatewayAttachment):
-            for subnet, interface in zip(attachment.subnets, attachment.interfaces, strict=True):
-                self.known[interface] = (None, subnet, None)
-
-    def shown(self, interface: str) -> str:
-        """The id that stands in ``interface-id``: a NAT gateway's interface has one of its own."""
-        return self._shown.get(interface, interface)
-
-    def primary(self, interface: str) -> str | None:
-        """The primary private IPv4 address; None if it has none."""
-        return self.known[interface][0]
-
-    def about(self, interface: str) -> dict[str, Any]:
-        """The columns that say where an interface is."""
-        _, key, instance = self.known[interface]
-        subnet = self._topology.get(key, Subnet)
-        row: dict[str, Any] = dict.fromkeys((*VERSION, *OWN_FIELDS))
-        return row | {"vpc-id": subnet.vpc, "subnet-id": subnet.id, "instance-id": instance, "az-id": subnet.availability_zone or None}
-
-    def path(self, target: str) -> int:
-        """``traffic-path`` of what goes to a target: the gateways have their numbers, everything else is in the VPC, 1 (FL-15)."""
-        entity = self._topology.entities.get(target)
-        if isinstance(entity, VpcPeeringConnection):
-            return 5 if entity.inter_region else 4
-        return _PATHS.get(type(entity).__name__, 1)

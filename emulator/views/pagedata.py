@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator.bulk.plan import Plan
 from emulator.bulk.results import PacketResult, Stretch
 from emulator.datapath.state import Outcome
 from emulator.datapath.state import Step as Column
@@ -243,13 +244,14 @@ class _Packets:
         topology, run = self._replay.topology, self._replay.run
         engine = Engine(topology, compiled=False if len(stretch.headers) <= 5_000 else run.compiled, journal=False)
         engine.causal = not run.open_loop
+        plan = Plan(engine)
         ids = {topology.display(eni.id): eni.id for eni in topology.all(NetworkInterface)}
         states = ("open", "established", "stream")
         numbers: dict[tuple[str, int], int] = {}
         last: dict[int, tuple[int, int]] = {}
         done = 0
         for moment, row in enumerate(rows[:MOMENTS]):
-            engine.feed(stretch.headers[done : row + 1])
+            plan.feed(stretch.headers[done : row + 1])
             done = row + 1
             now, living = engine.now_ns, set()
             for entry in entries_of(self._words, engine.state, now)[:500]:

@@ -156,6 +156,27 @@ def test_names(source, name, address):
     assert address or found.status in ("NXDOMAIN", "NOERROR")
 
 
+QUEUE = """\
+    vpc_endpoints:
+      queue:
+        type: Interface
+        private_dns_names: [sqs.eu-central-1.amazonaws.com]
+        nodes: [{subnet: a, private_ip: 10.0.1.77}]
+        security_groups: [open]
+"""
+
+
+def test_rt57_an_endpoints_private_name_leads_to_its_interface():
+    """Inside its VPC a service's own name means the endpoint's interface, which answers; outside it means nothing (RT-57)."""
+    head, line, tail = LAB.partition("    instances:\n")
+    network = Network(loads(head + QUEUE + line + tail))
+    name = "sqs.eu-central-1.amazonaws.com"
+    assert [str(ip) for ip in network["web"].dig(name).addresses] == ["10.0.1.77"]
+    assert network["customer"].dig(name).status == "NXDOMAIN"
+    assert network["web"].connect(name, 443).outcome == "open"
+    assert network["web"].connect(name, 80).outcome != "open", "it serves its ports alone"
+
+
 def test_own_service_from_a_scapy_packet_to_scapy_packets():
     """A function of five lines answers a port that was closed before."""
     from scapy.layers.inet import IP, UDP

@@ -15,6 +15,7 @@ from emulator.model.entities import (
     Subnet,
     Vpc,
 )
+from emulator.model.files import dump, loads
 from emulator.model.groups import PrefixList
 from emulator.model.joined import (
     CustomerNetwork,
@@ -68,10 +69,29 @@ def test_references_become_ids_whatever_kind_of_thing_they_name():
     assert topology.replace().entities == topology.entities
 
 
+def test_an_attachments_addresses_are_kept_in_a_file():
+    """What a file says of an attachment's addresses is read, saved, and read again."""
+    own = TransitGatewayAttachment("to-b", "hub", vpc="b", subnets=("sb",), private_ips=(ip("10.1.1.9"),))
+    saved = dump(Topology.of(*BASE, own))
+    again = loads(saved, "again.yaml").get("tgw-attach-to-b", TransitGatewayAttachment)
+    assert again.private_ips == (ip("10.1.1.9"),)
+    assert dump(loads(saved, "again.yaml")) == saved
+
+
 @pytest.mark.parametrize(
     ("parts", "trouble"),
     [
         pytest.param((TransitGatewayAttachment("none", "hub"),), "name exactly one", id="an attachment joins exactly one thing"),
+        pytest.param(
+            (TransitGatewayAttachment("to-b", "hub", vpc="b", subnets=("sb",), private_ips=(ip("10.0.1.9"),)),),
+            "lies outside sb",
+            id="FL-23 an attachment's address is of its subnet",
+        ),
+        pytest.param(
+            (TransitGatewayAttachment("to-b", "hub", vpc="b", subnets=("sb",), private_ips=(ip("10.1.1.8"), ip("10.1.1.9"))),),
+            "2 addresses for 1 subnets",
+            id="FL-23 an attachment has an address a subnet",
+        ),
         pytest.param(
             (InterfaceEndpoint("q", "a", (Node("sa", ip("10.0.1.10")),)),),
             "already belongs to",

@@ -11,10 +11,12 @@ from scapy.packet import Raw
 from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.model.entities import ExternalHost, Instance, InternetGateway, NatGateway, NetworkInterface, RouteTable, Subnet, Vpc
-from emulator.model.groups import AclRule, NetworkAcl, Rule
+from emulator.model.groups import AclRule, NetworkAcl, PrefixList, Rule
+from emulator.model.joined import TransitGateway, TransitGatewayAttachment
 from emulator.model.services import ANY_PORTS
 from emulator.model.topology import Topology
 from emulator.observe.flowlogfiles import line_of, lines, save
+from emulator.observe.flowlogplaces import ip_ranges
 from emulator.observe.flowlogs import DEFAULT_FORMAT, FlowLog, parse_format, tcp_flags
 from emulator.wire.packet import Packet
 from tests.base import ANYONE, APP1, DB, EXT, MBX, WEB, WEB_PUBLIC, base, group, ip_network, route
@@ -36,13 +38,13 @@ class Logged:
         self.engine.advance(round(at_s * SECOND))
         return self
 
-    def rows(self, **log):
-        """The rows of a flow log as text."""
+    def rows(self, status="OK", **log):
+        """The rows of a flow log with a status, as text."""
         made = FlowLog(**log)
         return [
             line_of(row, made.fields)
             for row in made.rows(self.engine.topology, self.engine.ids, self.engine.state)
-            if row["log-status"] == "OK"
+            if row["log-status"] == status
         ]
 
 
@@ -114,7 +116,8 @@ V6_ROW = (  # one row
 FL21 = """\
 2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK
 2 123456789010 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK
-2 123456789010 eni-1235b8ca123456789 - - - - - - - 1431280876 1431280934 - NODATA""".splitlines()
+2 123456789010 eni-1235b8ca123456789 - - - - - - - 1431280876 1431280934 - NODATA
+2 123456789010 eni-11111111aaaaaaaaa - - - - - - - 1431280876 1431280934 - SKIPDATA""".splitlines()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,20 @@ def test_fl21_documented_rows(documented):
         run.send(at, ip / TCP(sport=int(sport), dport=int(dport), flags="S" if number == 0 else "A") / Raw(b"x" * payload), "eni-peer")
     rows = run.rows(account_id=GUIDE, interfaces=(eni,))
     assert rows == [documented]
+
+
+def test_fl21_no_data_and_skipped_data():
+    """A quiet interface and one with more rows than the log holds have the documented rows, character for character (FL-12, FL-21)."""
+
+    busy = NetworkInterface("eth0", "busy", "subnet", (ip_address("172.31.16.141"),), (), ("default",), id="eni-11111111aaaaaaaaa")
+    run = Logged(guide(acl_out=True).replace(Instance("busy", "vpc"), busy))
+    for number in range(3):
+        run.send(1431280880 + number, udp("172.31.16.141", "203.0.113.12", f"{40000 + number}>53"), busy.id)
+    log = {"account_id": GUIDE, "start_s": 1431280876, "end_s": 1431280934}
+    assert run.rows("NODATA", **log) == FL21[2:3]
+    assert run.rows("SKIPDATA", most_rows=2, **log) == FL21[3:]
+    assert len(run.rows(most_rows=2, **log)) == 2, "what had room is there"
+    assert run.rows("SKIPDATA", most_rows=3, **log) == []
 
 
 def test_fl12_no_data():
@@ -193,6 +210,109 @@ def test_fl22_s37_nat_gateway_rows():
     ]
 
 
+TRANSIT_FIELDS = "version interface-id instance-id srcaddr dstaddr srcport dstport protocol tcp-flags type pkt-srcaddr pkt-dstaddr"
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["FL-23 addresses as the topology names them", "FL-23 free addresses"])
+def test_fl23_transit_gateway_rows(named):
+    """Where a transit gateway delivers, rows show the attachment's address for the client's, which the pkt- fields keep (FL-10, FL-23)."""
+    parts = [TransitGateway("hub")]
+    for vpc, second in (("a", 20), ("b", 40)):
+        parts += [Vpc(vpc, (ip_network(f"10.{second}.0.0/16"),)), group("web", [Rule.of("tcp/80", ANYONE)], [Rule.of("all", ANYONE)], vpc)]
+        parts += [RouteTable("main", vpc, (route(f"10.{60 - second}.0.0/16", "hub"),), main=True)]
+        parts += [Subnet(f"{vpc}{third}", vpc, (ip_network(f"10.{second}.{third}.0/24"),)) for third in (1, 2)]
+        own = {"interfaces": (f"eni-hub-{vpc}",), "private_ips": (ip_address(f"10.{second}.1.175"),) if named else ()}
+        parts.append(TransitGatewayAttachment(f"to-{vpc}", "hub", vpc=vpc, subnets=(f"{vpc}1",), **own))
+    for vpc, name, eni, address in (
+        ("a", "client", "eni-33333333333333333", "10.20.2.164"),
+        ("b", "server", "eni-44444444444444444", "10.40.2.236"),
+    ):
+        parts.append(Instance(name, vpc, id=f"i-{name}"))
+        parts.append(NetworkInterface("eth0", name, f"{vpc}2", (ip_address(address),), (), ("web",), id=eni))
+    run, client, server = Logged(Topology.of(*parts)), "10.20.2.164", "10.40.2.236"
+    for at, flags, answer in ((0, "S", "SA"), (1, "A", "A"), (2, "FA", "FA")):
+        run.send(at, tcp(client, server, "39812>80", flags), "eni-33333333333333333")
+        run.send(at, tcp(server, client, "80>39812", answer), "eni-44444444444444444")
+    fields = parse_format(TRANSIT_FIELDS)
+    request, reply = run.rows(fields=fields, interfaces=("eni-hub-b",))
+    own = request.split()[3]
+    assert ip_address(own) in ip_network("10.40.1.0/24")
+    assert not named or own == "10.40.1.175"
+    assert request == f"3 eni-hub-b - {own} {server} 39812 80 6 3 IPv4 {client} {server}"
+    assert reply == f"3 eni-hub-b - {server} {own} 80 39812 6 19 IPv4 {server} {client}"
+    assert run.rows(fields=fields, interfaces=("eni-44444444444444444",)) == [
+        f"3 eni-44444444444444444 i-server {client} {server} 39812 80 6 3 IPv4 {client} {server}",
+        f"3 eni-44444444444444444 i-server {server} {client} 80 39812 6 19 IPv4 {server} {client}",
+    ]
+
+
+def test_fl24_flags_over_windows():
+    """A connection over several windows: SYN 2 and SYN-ACK 18, then 1 and 1 when it closes; in one window 3 and 19 (FL-14, FL-24)."""
+    run = Logged(base(group("any", [("all", ANYONE)], [("all", ANYONE)]), app1="any", db="any"))
+    for at, flags, answer in ((60, "S", "SA"), (130, "PA", "A"), (190, "FA", "FA")):
+        run.send(at, tcp(APP1, DB, "43416>5001", flags), "eni-app1").send(at, tcp(DB, APP1, "5001>43416", answer), "eni-db")
+    shown = [row.split() for row in run.rows(fields=parse_format("start srcport tcp-flags"), interfaces=("eni-app1",), interval_s=60)]
+    assert shown == [
+        [start, port, flags]
+        for start, *both in (("60", "2", "18"), ("130", "0", "0"), ("190", "1", "1"))
+        for port, flags in zip(("43416", "5001"), both, strict=True)
+    ]
+    assert run.rows(fields=("tcp-flags",), interfaces=("eni-app1",)) == ["3", "19"]
+
+
+SERVICE_FIELDS = "action tcp-flags pkt-srcaddr pkt-dstaddr pkt-src-aws-service pkt-dst-aws-service traffic-path flow-direction log-status"
+IP_RANGES = (
+    '{"prefixes": [{"ip_prefix": "52.95.128.0/21", "service": "AMAZON"}, {"ip_prefix": "52.95.128.0/21", "service": "S3"}],'
+    ' "ipv6_prefixes": [{"ipv6_prefix": "2600:1f00::/24", "service": "EC2"}]}'
+)
+
+
+@pytest.mark.parametrize("source", ["prefix list", "ip-ranges.json"], ids=lambda source: f"FL-25 S3 known by its {source}")
+def test_fl25_s3_through_an_internet_gateway(source, tmp_path):
+    """The rows of traffic to S3 end as documented, the service named on its side of either row (FL-15, FL-25)."""
+    listed = PrefixList("com.amazonaws.us-west-2.s3", "vpc", (ip_network("52.95.128.0/21"),))
+    topology = Topology.of(
+        Vpc("vpc", (ip_network("10.0.0.0/16"),)),
+        InternetGateway("igw", "vpc"),
+        *((listed,) if source == "prefix list" else ()),
+        Subnet("public", "vpc", (ip_network("10.0.0.0/24"),), route_table="out"),
+        RouteTable("out", "vpc", (route(ANYONE, "igw"),)),
+        group("any", [], [Rule.of("all", ANYONE)], "vpc"),
+        Instance("app", "vpc"),
+        NetworkInterface(
+            "eth0",
+            "app",
+            "public",
+            (ip_address("10.0.0.71"),),
+            ((ip_address("10.0.0.71"), ip_address("198.51.100.71")),),
+            ("any",),
+            id="eni-app",
+        ),
+        ExternalHost("s3", (ip_address("52.95.128.179"),)),
+    )
+    (tmp_path / "ip-ranges.json").write_text(IP_RANGES)
+    known = ip_ranges(tmp_path / "ip-ranges.json") if source == "ip-ranges.json" else ()
+    run = Logged(topology)
+    for at, flags, answer in ((60, "S", "SA"), (61, "FA", "FA")):
+        run.send(at, tcp("10.0.0.71", "52.95.128.179", "37836>443", flags), "eni-app")
+        run.send(at, tcp("52.95.128.179", "198.51.100.71", "443>37836", answer), "ext-s3")
+    request, reply = run.rows(fields=parse_format(SERVICE_FIELDS), services=known)
+    assert reply == "ACCEPT 19 52.95.128.179 10.0.0.71 S3 - - ingress OK"
+    assert request == "ACCEPT 3 10.0.0.71 52.95.128.179 - S3 8 egress OK"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"prefixes": [{"ip_prefix": "here", "service": "S3"}]}'], ids=["nothing", "a list", "no block"]
+)
+def test_ip_ranges_that_are_none(tmp_path, text):
+    """Another file, or none, is one clear line."""
+    with pytest.raises(UsageError, match=r"ip-ranges\.json"):
+        ip_ranges(tmp_path / "missing.json")
+    (tmp_path / "other.json").write_text(text)
+    with pytest.raises(UsageError, match="this is not AWS's"):
+        ip_ranges(tmp_path / "other.json")
+
+
 S, SA, A, PA, FA, R, RA = 2, 18, 16, 24, 17, 4, 20
 
 
@@ -206,6 +326,7 @@ S, SA, A, PA, FA, R, RA = 2, 18, 16, 24, 17, 4, 20
         pytest.param([RA], 4, id="FL-14 a reset that acknowledges"),
         pytest.param([S], 2, id="FL-14 a SYN that was refused"),
         pytest.param([S | 0x40 | 0x80], 2, id="FL-14 a SYN with ECE and CWR"),
+        pytest.param([S, S | 1], None, id="FL-14 SYN and FIN at once cannot be"),
     ],
 )
 def test_s48_tcp_flags(flags, shown):

@@ -93,6 +93,7 @@ def _attachment(attachments: Attachments, gateway: str, name: str, form: Transit
         form.appliance_mode,
         form.security_group_referencing,
         tuple(form.interfaces),
+        tuple(form.private_ips),
         form.id,
         place,
     )

@@ -151,6 +151,7 @@ def _attachment_fields(one: TransitGatewayAttachment, usual: str, references: Re
         "route_table": references.name(one.route_table, tables, "") if one.route_table and one.route_table != usual else "",
         "appliance_mode": one.appliance_mode,
         "interfaces": [] if one.interfaces == made else list(one.interfaces),
+        "private_ips": [str(ip) for ip in one.private_ips],
         "id": references.own_id(one),
     }
     said = given(said)

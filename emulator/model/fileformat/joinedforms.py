@@ -138,6 +138,7 @@ class TransitAttachmentForm(Form):
     appliance_mode: Flag = Field(False, description="Whether both directions of a flow stay in one zone.")
     security_group_referencing: Flag = Field(True, description="Whether groups may be named across it, where the gateway allows it.")
     interfaces: list[Name] = Field(default_factory=list, description="Ids of its interfaces, one a subnet.")
+    private_ips: list[AddressText] = Field(default_factory=list, description="Their addresses, which flow logs show.")
     id: Name = Field("", description=MADE_ID)
 
 
