@@ -45,6 +45,7 @@ def add_gateways(shop: Workshop) -> None:
             attached = [part.text("VpcId") for part in record.parts("Attachments") if part.text("State") in ATTACHED]
             for vpc in attached[:1]:
                 if shop.vpc(vpc) is None:
+                    shop.references.demand(record, "Vpcs", vpc)
                     shop.report.left_out(record.kind, record.id, f"its VPC {vpc or '(none named)'} is not in the data", record.place)
                 else:
                     name = shop.name(kind, record) if kind == "InternetGateways" else record.id
@@ -68,6 +69,7 @@ def _add_nat(shop: Workshop, record: Record) -> None:
     if record.text("AvailabilityMode") == "regional":
         shop.report.not_modelled("NatGateway", record.id, "a regional NAT gateway; routes to it are blackholes here (RT-40)", record.place)
     elif subnet is None:
+        shop.references.demand(record, "Subnets", record.text("SubnetId"))
         shop.report.left_out("NatGateway", record.id, f"its subnet {record.text('SubnetId')} is not in the data", record.place)
     elif not addresses:
         shop.report.left_out("NatGateway", record.id, f"it has no address yet (state {state or 'unknown'})", record.place)

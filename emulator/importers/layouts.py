@@ -86,9 +86,15 @@ LIST_ID, TRANSIT_TABLE_ID = re.compile(r"pl-[0-9a-zA-Z]+"), re.compile(r"tgw-rtb
 
 @dataclass
 class Snapshot:
-    """What was found: the records of each kind, and which kinds were there at all, if only as an empty list."""
+    """What was found: the records of each kind, and which kinds were there at all, if only as an empty list.
+
+    Parameters
+    ----------
+    closed : whether what a record names should be there if its kind is: files are, plans and live accounts are not.
+    """
 
     name: str
+    closed: bool = False
     records: dict[str, dict[str, Record]] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)
 
@@ -168,7 +174,7 @@ def read_snapshot(path: Path, report: Report, documents: "dict[Path, Any] | None
     ------
     TopologyError : a file that is no JSON, or nothing of AWS in any of them.
     """
-    snapshot = Snapshot(path.resolve().name.split(".")[0] or "snapshot")
+    snapshot = Snapshot(path.resolve().name.split(".")[0] or "snapshot", closed=True)
     read = 0
     for file, document in documents.items() if documents is not None else ((file, read_json(file)) for file in json_files(path)):
         read += 1

@@ -11,7 +11,7 @@ from emulator.errors import TopologyError
 from emulator.importers.aws import topology_from_snapshot
 from emulator.importers.draft import Draft
 from emulator.importers.report import Report
-from emulator.importers.terraform_filters import draft_acls, draft_groups
+from emulator.importers.terraform_filters import draft_acls, draft_groups, home
 from emulator.importers.terraform_machines import draft_machines
 from emulator.importers.terraform_source import Resource, Source, aws, block_expressions
 from emulator.model.topology import Topology
@@ -117,9 +117,9 @@ def _subnet(source: Source, draft: Draft, subnet: Resource) -> None:
     if "CidrBlock" not in record and not six:
         source.report.unknown(subnet.type, subnet.address, "its cidr_block is known only after apply; it is left out", source.path.name)
         return
-    vpc = source.one(subnet, "vpc_id")
+    vpc = home(source, draft, subnet)
     if not vpc:
-        vpc = draft.default_vpc(source.path.name)
+        return
     draft.put(
         "Subnets",
         subnet.id,

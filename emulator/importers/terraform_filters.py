@@ -17,7 +17,9 @@ def draft_groups(source: Source, draft: Draft) -> None:
     """Every security group with its inline rules, then the separate rules."""
     place = source.path.name
     for group in source.all("aws_security_group", "aws_default_security_group"):
-        vpc = source.one(group, "vpc_id") or draft.default_vpc(place)
+        vpc = home(source, draft, group)
+        if not vpc:
+            continue
         name = "default" if group.type == "aws_default_security_group" else group.record.text("Name") or group.address
         if group.data:
             source.report.unknown(group.type, group.address, "its rules are not in the plan; taken to allow nothing", place)
@@ -38,6 +40,17 @@ def draft_groups(source: Source, draft: Draft) -> None:
     for way in ("ingress", "egress"):
         for rule in source.all(f"aws_vpc_security_group_{way}_rule"):
             _add(source, draft, rule, way, _single(source, rule))
+
+
+def home(source: Source, draft: Draft, resource: Resource) -> str:
+    """The VPC that a resource names; the account's default one if it names none; empty, and said, if it is not known."""
+    vpc = source.one(resource, "vpc_id")
+    if vpc:
+        return vpc
+    if references(resource.expressions.get("vpc_id")):
+        source.report.left_out(resource.type, resource.address, "its VPC is not in the plan", source.path.name)
+        return ""
+    return draft.default_vpc(source.path.name)
 
 
 def _add(source: Source, draft: Draft, rule: Resource, way: str, made: dict[str, Any]) -> None:

@@ -194,10 +194,22 @@ class Source:
 
     def _named(self, match: "re.Match[str]", module: str, asker: Resource) -> Iterator[Resource]:
         found = self.by_name.get((module, bool(match.group(1)), match.group(2), match.group(3)), [])
+        if not found:
+            self._demand(match, module, asker)
         index = (match.group(4) or "").strip('"')
         exact = [other for other in found if match.group(4) is not None and str(other.index) == index]
         same = [other for other in found if asker.index is not None and other.index == asker.index]
         yield from exact or (same if len(found) > 1 else []) or found
+
+    def _demand(self, match: "re.Match[str]", module: str, asker: Resource) -> None:
+        """Refuse a reference to a resource that the module's configuration, where it is there, does not have (of count 0 it has)."""
+        described = self.configuration.get(bare(module), {}).get("resources")
+        key = "data" if match.group(1) else "managed", match.group(2), match.group(3)
+        if described and key not in {_key(item) for item in self._objects(described, "resources")}:
+            what = match.group(0).split("[")[0]
+            raise TopologyError(
+                f"{self.path.name}: {asker.address} refers to {what}, which its configuration does not have; write the plan again"
+            )
 
     def _output(self, name: str, output: str, module: str, asker: Resource, depth: int) -> Iterator[Resource]:
         inner = f"{bare(module)}.module.{name}".lstrip(".")
