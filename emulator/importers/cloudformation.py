@@ -14,27 +14,26 @@ from emulator.importers.draft import Draft
 from emulator.importers.intrinsics import Evaluator, Unknown, holes, line_of, without_holes
 from emulator.importers.records import Record
 from emulator.importers.report import Report
-from emulator.importers.template_resources import DRAFTED, draft_template
+from emulator.importers.template_kinds import DRAFTED
+from emulator.importers.template_resources import draft_template
 from emulator.model.topology import Topology
 
 MOST_BYTES = 4_000_000  # CloudFormation itself takes a million
 _QUIET = """
 Tags ImageId KeyName UserData IamInstanceProfile InstanceType BlockDeviceMappings Monitoring Tenancy LaunchTemplate
-InstanceTenancy GroupDescription Description EbsOptimized CreditSpecification Volumes Domain Metadata
+InstanceTenancy GroupDescription Description EbsOptimized CreditSpecification Volumes Domain Metadata PolicyDocument Certificates
+SslPolicy PreSharedKey BgpAsn
 """
 QUIET = frozenset(_QUIET.split())
 # Types, or their beginnings, that bear on traffic and that a topology has no place for.
 BEYOND = {
-    "AWS::EC2::VPNGateway": "traffic with the networks behind it is not shown",
-    "AWS::EC2::VPNConnection": "the network on its far side is not shown",
     "AWS::EC2::TransitGateway": "traffic by way of the transit gateway is not shown",
-    "AWS::EC2::VPCEndpoint": "traffic with the service by way of it is not shown",
+    "AWS::EC2::VPCEndpointService": "traffic with those who use it is not shown",
     "AWS::EC2::SpotFleet": "the machines that it starts are not shown",
     "AWS::EC2::EC2Fleet": "the machines that it starts are not shown",
     "AWS::EC2::CarrierGateway": "traffic with the carrier is not shown",
     "AWS::EC2::LocalGateway": "traffic with the site of the Outpost is not shown",
     "AWS::EC2::VPCBlockPublicAccess": "Block Public Access is not taken over (RT-28)",
-    "AWS::EC2::VPCGatewayAttachment": "",
     "AWS::ElasticLoadBalancing": "what it forwards to its targets is not shown",
     "AWS::AutoScaling::AutoScalingGroup": "the machines that it starts are not shown",
     "AWS::RDS::DB": "its interfaces are made by RDS and are not shown",
@@ -50,12 +49,7 @@ BEYOND = {
     "AWS::CloudFormation::Macro": "what it changes is not shown",
     "Custom::": "what it makes is not shown",
 }
-NOT_TRAFFIC = (
-    "AWS::ElasticLoadBalancingV2::TargetGroup",
-    "AWS::ElasticLoadBalancingV2::Listener",
-    "AWS::RDS::DBSubnetGroup",
-    "AWS::RDS::DBParameter",
-)
+NOT_TRAFFIC = ("AWS::RDS::DBSubnetGroup", "AWS::RDS::DBParameter", "AWS::EC2::VPCEndpointServicePermissions")
 
 
 def topology_from_template(path: Path, text: str, parameters: Mapping[str, str], report: Report) -> Topology:

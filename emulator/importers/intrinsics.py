@@ -146,7 +146,7 @@ class Evaluator:
         properties = _mapping(resource.get("Properties"))
         if attribute == "DefaultSecurityGroup":
             return f"default {owner}"
-        if attribute in ("Arn", "Id", "GroupId") or (attribute.endswith("Id") and attribute not in properties):
+        if attribute.endswith("Arn") or (attribute.endswith("Id") and attribute not in properties):
             return owner
         if attribute in properties and attribute in ("CidrBlock", "AvailabilityZone", "VpcId", "PrivateIpAddress", "Ipv6CidrBlock"):
             return self.value(properties[attribute], depth)

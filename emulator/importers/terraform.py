@@ -12,19 +12,18 @@ from emulator.importers.aws import topology_from_snapshot
 from emulator.importers.draft import Draft
 from emulator.importers.report import Report
 from emulator.importers.terraform_filters import draft_acls, draft_groups, home
+from emulator.importers.terraform_joined import DRAFTED, draft_joined
 from emulator.importers.terraform_machines import draft_machines
 from emulator.importers.terraform_source import Resource, Source, aws, block_expressions
 from emulator.model.topology import Topology
 
 # Types that bear on traffic and that a topology has no place for.
 BEYOND = {
-    "aws_vpn_gateway": "traffic with the networks behind it is not shown",
-    "aws_vpn_connection": "the network on its far side is not shown",
     "aws_dx_": "traffic by Direct Connect is not shown",
     "aws_ec2_transit_gateway": "traffic by way of the transit gateway is not shown",
-    "aws_vpc_endpoint": "traffic with the service by way of it is not shown",
-    "aws_lb": "what it forwards to its targets is not shown",
-    "aws_alb": "what it forwards to its targets is not shown",
+    "aws_vpc_endpoint_service": "traffic with those who use it is not shown",
+    "aws_lb_listener_rule": "what it forwards to its targets is not shown",
+    "aws_alb_listener_rule": "what it forwards to its targets is not shown",
     "aws_elb": "what it forwards to its instances is not shown",
     "aws_db_instance": "its interfaces are made by RDS and are not shown",
     "aws_rds_cluster": "its interfaces are made by RDS and are not shown",
@@ -35,6 +34,7 @@ BEYOND = {
     "aws_eks_cluster": "its interfaces are not shown",
     "aws_eks_node_group": "the machines that it starts are not shown",
     "aws_ecs_service": "the tasks that it starts are not shown",
+    "aws_autoscaling_attachment": "the machines that the group starts are no targets here",
     "aws_autoscaling_group": "the machines that it starts are not shown",
     "aws_spot_fleet_request": "the machines that it starts are not shown",
     "aws_ec2_fleet": "the machines that it starts are not shown",
@@ -43,9 +43,7 @@ BEYOND = {
     "aws_vpc_block_public_access": "Block Public Access is not taken over (RT-28)",
     "aws_ec2_carrier_gateway": "traffic with the carrier is not shown",
     "aws_ec2_local_gateway": "traffic with the site of the Outpost is not shown",
-    "aws_vpn_gateway_route_propagation": "propagated routes are not shown",
 }
-DRAFTED = ("aws_ec2_transit_gateway", "aws_ec2_transit_gateway_vpc_attachment")
 TARGETS = {
     "gateway_id": "GatewayId",
     "nat_gateway_id": "NatGatewayId",
@@ -74,7 +72,7 @@ def topology_from_terraform(path: Path, document: dict[str, Any], report: Report
     """
     source = Source(path, document, report)
     draft = Draft(path, report)
-    for step in (_places, _gateways, _transit, draft_groups, draft_machines, _tables, draft_acls):
+    for step in (_places, _gateways, draft_groups, draft_machines, _tables, draft_joined, draft_acls):
         step(source, draft)
     for resource in source.resources:
         prefix = max((key for key in BEYOND if resource.type.startswith(key)), key=len, default="")
@@ -175,17 +173,6 @@ def _gateways(source: Source, draft: Draft) -> None:
         ]
         name = made.record.text("Name") or made.address
         draft.put("PrefixLists", made.id, made.address, place, PrefixListName=name, Entries=entries)
-
-
-def _transit(source: Source, draft: Draft) -> None:
-    """Transit gateways and VPCs attached to them, on the default route table; tables of their own are listed."""
-    for gateway in source.all("aws_ec2_transit_gateway"):
-        draft.put("TransitGateways", gateway.id, gateway.address, source.path.name, State="available")
-    for item in source.all("aws_ec2_transit_gateway_vpc_attachment"):
-        mode = {"ApplianceModeSupport": item.record.text("ApplianceModeSupport")}
-        ends = {"TransitGatewayId": source.one(item, "transit_gateway_id"), "VpcId": source.one(item, "vpc_id")}
-        subnets = source.many(item, "subnet_ids")
-        draft.put("TransitGatewayVpcAttachments", item.id, item.address, source.path.name, SubnetIds=subnets, Options=mode, **ends)
 
 
 def _tables(source: Source, draft: Draft) -> None:
