@@ -10,6 +10,7 @@ from typing import Any
 
 from emulator.errors import TopologyError
 from emulator.importers.aws import topology_from_snapshot
+from emulator.importers.beyond import TEMPLATE, beyond
 from emulator.importers.draft import Draft
 from emulator.importers.intrinsics import Evaluator, Unknown, holes, line_of
 from emulator.importers.records import Record
@@ -28,32 +29,6 @@ SslPolicy PreSharedKey BgpAsn
 QUIET = frozenset(_QUIET.split())
 OWNERS = ("GroupId", "GroupName")
 GROUPS_OF_ITS_OWN = {"SecurityGroupIds", "SecurityGroups", "NetworkInterfaces"}
-# Types, or their beginnings, that bear on traffic and that a topology has no place for.
-BEYOND = {
-    "AWS::EC2::TransitGateway": "traffic by way of the transit gateway is not shown",
-    "AWS::EC2::VPCEndpointService": "traffic with those who use it is not shown",
-    "AWS::EC2::SpotFleet": "the machines that it starts are not shown",
-    "AWS::EC2::EC2Fleet": "the machines that it starts are not shown",
-    "AWS::EC2::CarrierGateway": "traffic with the carrier is not shown",
-    "AWS::EC2::LocalGateway": "traffic with the site of the Outpost is not shown",
-    "AWS::EC2::VPCBlockPublicAccess": "Block Public Access is not taken over (RT-28)",
-    "AWS::ElasticLoadBalancing": "what it forwards to its targets is not shown",
-    "AWS::AutoScaling::AutoScalingGroup": "the machines that it starts are not shown",
-    "AWS::RDS::DB": "its interfaces are made by RDS and are not shown",
-    "AWS::ElastiCache": "its interfaces are made by ElastiCache and are not shown",
-    "AWS::Redshift::Cluster": "its interfaces are made by Redshift and are not shown",
-    "AWS::EFS::MountTarget": "its interface is not shown",
-    "AWS::ECS::Service": "the tasks that it starts are not shown",
-    "AWS::EKS": "the machines and interfaces that it makes are not shown",
-    "AWS::Serverless::Function": "its interfaces, if it has a VpcConfig, are not shown",
-    "AWS::Lambda::Function": "its interfaces, if it has a VpcConfig, are not shown",
-    "AWS::NetworkFirewall": "what it drops is let through here",
-    "AWS::CloudFormation::Stack": "the resources of the nested stack are not shown",
-    "AWS::CloudFormation::CustomResource": "what it makes is not shown",
-    "AWS::CloudFormation::Macro": "what it changes is not shown",
-    "Custom::": "what it makes is not shown",
-}
-NOT_TRAFFIC = ("AWS::RDS::DBSubnetGroup", "AWS::RDS::DBParameter", "AWS::EC2::VPCEndpointServicePermissions")
 
 
 def topology_from_template(path: Path, text: str, parameters: Mapping[str, str], report: Report) -> Topology:
@@ -76,7 +51,8 @@ def topology_from_template(path: Path, text: str, parameters: Mapping[str, str],
     resources = list(_resources(evaluator, path, report))
     draft_template(resources, draft)
     for resource in resources:
-        _say_beyond(resource, report)
+        if resource.kind not in DRAFTED and (text := beyond(TEMPLATE, resource.kind, resource.data)):
+            report.not_modelled(resource.kind, resource.id, text, resource.place)
     if "Transform" in document and document["Transform"] not in ("AWS::LanguageExtensions", ["AWS::LanguageExtensions"]):
         report.not_modelled("Transform", str(document["Transform"])[:80], "what it adds to the template is not shown", path.name)
     if not draft.all("Vpcs"):
@@ -130,6 +106,8 @@ def _resources(evaluator: Evaluator, path: Path, report: Report) -> Iterator[Rec
                 report.left_out(made.kind, name, "a part of it is not known, so it is no entry here", place)
                 continue
             made.data = settling.rule(found, OWNERS) if _is_rule(made.kind) else settling.properties(found)
+        elif isinstance(node.get("Properties"), dict):
+            made.data = {str(key): None for key in node["Properties"]}
         yield made
 
 
@@ -183,11 +161,3 @@ def _filled(text: str, names: Mapping[str, Any]) -> str:
     for name, value in names.items():
         text = text.replace(f"${{{name}}}", str(value)).replace(f"&{{{name}}}", "".join(sign for sign in str(value) if sign.isalnum()))
     return text
-
-
-def _say_beyond(resource: Record, report: Report) -> None:
-    if resource.kind in DRAFTED or resource.kind.startswith(NOT_TRAFFIC):
-        return
-    prefix = max((key for key in BEYOND if resource.kind.startswith(key)), key=len, default="")
-    if prefix and BEYOND[prefix]:
-        report.not_modelled(resource.kind, resource.id, BEYOND[prefix], resource.place)

@@ -181,9 +181,15 @@ def read_snapshot(path: Path, report: Report, documents: "dict[Path, Any] | None
         shown = str(file.relative_to(path)) if path.is_dir() else file.name
         _Reader(snapshot, report, file, shown).take(document, 0)
     if not snapshot.kinds:
-        what = f"none of its {read} JSON files" if path.is_dir() and read else "it holds no JSON file, so none" if path.is_dir() else "it"
+        what = (
+            f"none of its {read} JSON files has"
+            if path.is_dir() and read
+            else "it holds no JSON file with"
+            if path.is_dir()
+            else "it has no"
+        )
         raise TopologyError(
-            f"{path}: {what} has resources of AWS (such as Vpcs, Subnets); name a folder or file that `aws ec2 describe-…` wrote"
+            f"{path}: {what} resources of AWS (such as Vpcs, Subnets); name a folder or file that `aws ec2 describe-…` wrote"
         )
     return snapshot
 

@@ -118,7 +118,7 @@ def _is_terraform(document: Any) -> bool:
     return (
         is_state
         or "planned_values" in document
-        or ("format_version" in document and ("values" in document or "resource_changes" in document))
+        or ("format_version" in document and {"values", "resource_changes", "terraform_version"} & set(document) != set())
     )
 
 
