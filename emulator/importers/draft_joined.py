@@ -4,9 +4,9 @@ Describe output splits these over several answers; a plan says them in pieces of
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from emulator.importers.draft import Draft
+from emulator.importers.layouts import other_side
 
 BALANCER = "loadbalancer/"
 
@@ -155,6 +155,7 @@ class TransitDraft:
         self._associates: dict[str, bool] = {}
         self._propagates: dict[str, bool] = {}
         self._known: dict[str, str] = {}
+        self._peerings: dict[str, str] = {}
 
     def gateway(
         self, id: str, name: str, place: str, *, associates: bool, propagates: bool, referencing: bool, known: Iterable[str] = ()
@@ -183,6 +184,23 @@ class TransitDraft:
         if propagates and self._propagates.get(gateway):
             self.propagate(id, default_table(gateway))
 
+    def peering(self, id: str, place: str, *, gateway: str, peer: str) -> None:
+        """A peering of two transit gateways: an attachment at each; nothing is propagated over it."""
+        self.attachment(id, place, gateway=gateway, kind="peering", resource=peer, propagates=False)
+        if peer in self._associates:
+            self.attachment(other_side(id, peer), place, gateway=peer, kind="peering", resource=gateway, propagates=False)
+
+    def accept(self, accepter: str, attachment: str) -> None:
+        """What accepts a peering stands for it."""
+        self._peerings[accepter] = attachment
+
+    def _at(self, attachment: str, table: str) -> str:
+        """The attachment as a table's gateway has it: of a peering its own side."""
+        data = self.draft.get("TransitGatewayRouteTables", table) or {}
+        attachment = self._peerings.get(attachment, attachment)
+        side = other_side(attachment, str(data.get("TransitGatewayId", "")))
+        return attachment if self.draft.get("TransitGatewayAttachments", side) is None else side
+
     def vpc(self, id: str, name: str, place: str, *, gateway: str, vpc: str, subnets: list[str], options: dict[str, str]) -> None:
         """What an attachment of a VPC is beside that: its subnets."""
         ends = {"TransitGatewayId": gateway, "VpcId": vpc, "SubnetIds": subnets}
@@ -190,10 +208,11 @@ class TransitDraft:
 
     def associate(self, attachment: str, table: str) -> bool:
         """Associate an attachment with a table; False if one of them is not there."""
-        data = self.draft.get("TransitGatewayAttachments", attachment)
-        if data is None or self.draft.get("TransitGatewayRouteTables", self._named(table)) is None:
+        named = self._named(table)
+        data = self.draft.get("TransitGatewayAttachments", self._at(attachment, named))
+        if data is None or self.draft.get("TransitGatewayRouteTables", named) is None:
             return False
-        data["Association"] = {"TransitGatewayRouteTableId": self._named(table)}
+        data["Association"] = {"TransitGatewayRouteTableId": named}
         return True
 
     def propagate(self, attachment: str, table: str) -> bool:
@@ -210,7 +229,7 @@ class TransitDraft:
         """A static route; False if its table is not there."""
         data = self.draft.get("TransitGatewayStaticRoutes", self._named(table))
         if data is not None:
-            to: list[dict[str, Any]] = [{"TransitGatewayAttachmentId": attachment}] if attachment else []
+            to = [{"TransitGatewayAttachmentId": self._at(attachment, self._named(table))}] if attachment else []
             state = "blackhole" if blackhole else "active"
             data["Routes"].append({"DestinationCidrBlock": block, "TransitGatewayAttachments": to, "State": state})
         return data is not None

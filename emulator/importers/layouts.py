@@ -81,6 +81,7 @@ DEEPEST = 6
 MOST_FILES = 50_000
 ACCOUNT = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])")
 REGION = re.compile(r"(?<![a-z0-9])(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-[a-z]+){1,2}-[0-9](?![0-9])")
+TARGET_GROUP = re.compile(r"arn:aws[^/]*:targetgroup/[^/]+/[0-9a-zA-Z]+")
 LIST_ID, TRANSIT_TABLE_ID = re.compile(r"pl-[0-9a-zA-Z]+"), re.compile(r"tgw-rtb-[0-9a-zA-Z]+")
 
 
@@ -90,7 +91,7 @@ class Snapshot:
 
     Parameters
     ----------
-    closed : whether what a record names should be there if its kind is: files are, plans and live accounts are not.
+    closed : whether what a record names should be there if its kind is: whole files are; plans and live accounts are not.
     """
 
     name: str
@@ -111,12 +112,24 @@ class Snapshot:
         table = self.records.setdefault(kind, {})
         key = record.id or f"{kind} {len(table) + 1}"
         other = table.get(key)
+        if other is not None and kind == "TransitGatewayAttachments" and _gateway(other) != _gateway(record):
+            key = record.id = other_side(record.id, _gateway(record))
+            other = table.get(key)
         if other is None:
             table[key] = record
             return
         first, second = sorted((other, record), key=_fullness, reverse=True)
         first.data = {**second.data, **{name: value for name, value in first.data.items() if value not in (None, "", [], {})}}
         table[key] = first
+
+
+def other_side(attachment: str, gateway: str) -> str:
+    """Id of a peering's attachment at its other transit gateway: AWS lists both sides under one."""
+    return f"{attachment}-{gateway}"
+
+
+def _gateway(attachment: Record) -> str:
+    return attachment.text("TransitGatewayId")
 
 
 def _fullness(record: Record) -> tuple[bool, int]:
@@ -211,7 +224,7 @@ class _Reader:
         if not isinstance(document, dict):
             return
         for key, value in document.items():
-            folded = key.replace("_", "").replace("-", "").casefold()
+            folded = _folded(key)
             if self._special(folded, value, document) or folded in PASSED_OVER:
                 continue
             if folded in KINDS and (isinstance(value, list) or value is None):
@@ -249,6 +262,10 @@ class _Reader:
                 text = "entries of a prefix list, and neither the file's name nor its folder's says of which (pl-…)"
                 self.report.not_modelled("PrefixList", "", text, self.shown)
             return True
+        if folded == "targethealthdescriptions" and isinstance(value, list) and (arns := TARGET_GROUP.findall(self.path)):
+            wrapped = {"TargetGroupArn": arns[-1], "TargetHealthDescriptions": value}
+            self._one("LoadBalancerTargetHealth", "TargetGroupArn", wrapped)
+            return True
         if folded in ("routes", "transitgatewayroutetablepropagations") and "TransitGatewayRouteTableId" not in document:
             ids = TRANSIT_TABLE_ID.findall(self.path)
             if ids and isinstance(value, list):
@@ -261,6 +278,7 @@ class _Reader:
                     self._one("TransitGatewayPropagations", "TransitGatewayRouteTableId", wrapped)
                 return True
         if folded == "nexttoken" and value:
+            self.snapshot.closed = False
             self.report.assumed(
                 "NextToken", "", "the answer has further pages, which were taken to hold nothing if no other file has them", self.shown
             )
@@ -296,7 +314,9 @@ class _Reader:
                 self.take({"Reservations": [item]} if "Instances" in keys else item, DEEPEST)
                 continue
             kind = next((BARE[key] for key in keys if key in BARE and _is_own(BARE[key], keys)), None)
-            if kind is not None:
+            if kind is None and any(_folded(key) in KINDS and isinstance(value, list) for key, value in item.items()):
+                self.take(item, DEEPEST)  # answers one after the other
+            elif kind is not None:
                 self._list(kind, next(id_field for other, id_field in KINDS.values() if other == kind), [item])
 
     def _one(self, kind: str, id_field: str, data: dict[str, Any], account: str = "") -> None:
@@ -306,6 +326,10 @@ class _Reader:
         record.account = record.text("OwnerId") or account or self.account
         record.region = self.region
         self.snapshot.add(kind, record)
+
+
+def _folded(key: str) -> str:
+    return key.replace("_", "").replace("-", "").casefold()
 
 
 # Fields that a resource of the kind has beside its id, so that a mere reference to another is not taken for it.

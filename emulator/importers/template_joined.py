@@ -85,6 +85,8 @@ def _transit(kinds: Kinds, draft: Draft) -> None:
     for item in kinds["VPNConnection"]:
         if "TransitGatewayId" in item:
             transit.attachment(item.id, item.place, gateway=item.text("TransitGatewayId"), kind="vpn", resource=item.id)
+    for item in kinds["TransitGatewayPeeringAttachment"]:
+        transit.peering(item.id, item.place, gateway=item.text("TransitGatewayId"), peer=item.text("PeerTransitGatewayId"))
     for kind, join in (("Association", transit.associate), ("Propagation", transit.propagate)):
         for item in kinds[f"TransitGatewayRouteTable{kind}"]:
             if not join(item.text("TransitGatewayAttachmentId"), item.text("TransitGatewayRouteTableId")):

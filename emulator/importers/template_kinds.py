@@ -10,6 +10,7 @@ SubnetNetworkAclAssociation SecurityGroup SecurityGroupIngress SecurityGroupEgre
 NetworkInterfaceAttachment VPCPeeringConnection PrefixList VPNGateway VPNConnection VPNConnectionRoute
 VPNGatewayRoutePropagation CustomerGateway VPCEndpoint TransitGateway TransitGatewayAttachment TransitGatewayVpcAttachment
 TransitGatewayRouteTable TransitGatewayRouteTableAssociation TransitGatewayRouteTablePropagation TransitGatewayRoute
+TransitGatewayPeeringAttachment
 """
 BALANCING = "AWS::ElasticLoadBalancingV2::"
 DRAFTED = frozenset(

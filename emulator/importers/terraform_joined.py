@@ -27,6 +27,7 @@ _TRANSIT = """
 aws_ec2_transit_gateway aws_ec2_transit_gateway_vpc_attachment aws_ec2_transit_gateway_vpc_attachment_accepter
 aws_ec2_transit_gateway_route_table aws_ec2_transit_gateway_route_table_association
 aws_ec2_transit_gateway_route_table_propagation aws_ec2_transit_gateway_route
+aws_ec2_transit_gateway_peering_attachment aws_ec2_transit_gateway_peering_attachment_accepter
 """
 _VPN = """
 aws_vpn_gateway aws_vpn_gateway_attachment aws_vpn_gateway_route_propagation aws_vpn_connection aws_vpn_connection_route
@@ -111,6 +112,11 @@ def _transit(source: Source, draft: Draft) -> None:
         if hub := source.one(item, "transit_gateway_id"):
             attachment = item.record.text("TransitGatewayAttachmentId") or item.id
             transit.attachment(attachment, place, gateway=hub, kind="vpn", resource=item.id)
+    for item in source.all("aws_ec2_transit_gateway_peering_attachment"):
+        ends = {"gateway": source.one(item, "transit_gateway_id"), "peer": source.one(item, "peer_transit_gateway_id")}
+        transit.peering(item.id, place, **ends)
+    for item in source.all("aws_ec2_transit_gateway_peering_attachment_accepter"):
+        transit.accept(item.id, source.one(item, "transit_gateway_attachment_id"))
     for kind, join in (("association", transit.associate), ("propagation", transit.propagate)):
         for item in source.all(f"aws_ec2_transit_gateway_route_table_{kind}"):
             attachment, table = source.one(item, "transit_gateway_attachment_id"), source.one(item, "transit_gateway_route_table_id")

@@ -1,6 +1,7 @@
 """One network in both languages: what is joined to a VPC means the same in a plan, before any id is known, and in a template."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -237,3 +238,40 @@ def test_the_balancer_leads_to_its_targets(imported: Imported) -> None:
     there = Network(imported.topology)
     assert there.explain(named(imported, "data"), address, "HTTP").reachable
     assert not there.explain(named(imported, "data"), address, "HTTPS").reachable
+
+
+def test_peered_transit_gateways_of_a_plan(tmp_path: Path) -> None:
+    """Each side of a peering is an attachment of its own gateway; routes of both tables name it by either resource."""
+    resources, described = [], []
+    for number, name in enumerate("ab"):
+        resources.append(resource(f"aws_ec2_transit_gateway.{name}"))
+        described.append(configured(f"aws_ec2_transit_gateway.{name}"))
+        resources.append(resource(f"aws_ec2_transit_gateway_route.{name}", destination_cidr_block=f"10.{1 - number}.0.0/16"))
+        owner = "aws_ec2_transit_gateway_peering_attachment" + ("_accepter" if name == "b" else "")
+        described.append(
+            configured(
+                f"aws_ec2_transit_gateway_route.{name}",
+                transit_gateway_attachment_id=refers(f"{owner}.x.id", f"{owner}.x"),
+                transit_gateway_route_table_id=refers(
+                    f"aws_ec2_transit_gateway.{name}.association_default_route_table_id", f"aws_ec2_transit_gateway.{name}"
+                ),
+            )
+        )
+    peering = "aws_ec2_transit_gateway_peering_attachment"
+    resources += [resource(f"{peering}.x"), resource(f"{peering}_accepter.x"), resource("aws_vpc.v", cidr_block="10.0.0.0/16")]
+    ends = {f"{side}transit_gateway_id": refers(f"aws_ec2_transit_gateway.{name}") for side, name in (("", "a"), ("peer_", "b"))}
+    described += [
+        configured(f"{peering}.x", **ends),
+        configured(f"{peering}_accepter.x", transit_gateway_attachment_id=refers(f"{peering}.x.id", f"{peering}.x")),
+        configured("aws_vpc.v"),
+    ]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan(resources, described)))
+    imported = read_network(path)
+    assert not list(imported.report)
+    attachments = {one.id: (one.transit_gateway, one.peer) for one in imported.topology.all(TransitGatewayAttachment)}
+    ways = {table.transit_gateway: table.routes[0].attachment for table in imported.topology.all(TransitGatewayRouteTable)}
+    assert {gateway: attachments[way] for gateway, way in ways.items()} == {
+        "aws_ec2_transit_gateway.a": ("aws_ec2_transit_gateway.a", "aws_ec2_transit_gateway.b"),
+        "aws_ec2_transit_gateway.b": ("aws_ec2_transit_gateway.b", "aws_ec2_transit_gateway.a"),
+    }
