@@ -11,7 +11,7 @@ from emulator.errors import UsageError
 from emulator.hosts.probe import EPHEMERAL_PORT, Place, probe_of
 from emulator.hosts.responder import NONE, REPLY, answer
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface, Policy, Subnet
-from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
+from emulator.model.joined import CustomerNetwork, InterfaceEndpoint, NetworkLoadBalancer
 from emulator.model.schedule import apply
 from emulator.model.services import TCP, Service, parse_service
 from emulator.model.topology import INTERNET, Topology
@@ -130,8 +130,9 @@ class Network(Alive, Editing, Scheduling):
 
     def _sender(self, packet: Packet, source: str | None) -> int:
         ids = self.engine.ids
-        if source is not None and source not in self.topology.entities and source in ids:
-            return ids.of(source)  # an interface of AWS's own, such as an endpoint's
+        known = self.topology.entities.get(source or INTERNET)
+        if source is not None and source in ids and (known is None or isinstance(known, CustomerNetwork)):
+            return ids.of(source)  # an interface of AWS's own, such as an endpoint's, or nobody in particular of a customer network
         if source is not None:
             return ids.of(self.place(source).id)
         owners = self.topology.owners.get(packet.five_tuple.source, [])
@@ -167,7 +168,8 @@ class Network(Alive, Editing, Scheduling):
         if entity is None:
             return Place(INTERNET, INTERNET, self._strangers(), {})
         if isinstance(entity, IPv4Address | IPv6Address):
-            return Place(INTERNET, text, (entity,), {})
+            behind = (network.id for network in self.topology.all(CustomerNetwork) if any(entity in block for block in network.blocks))
+            return Place(next(behind, INTERNET), text, (entity,), {})
         asked = _address(text)
         if isinstance(entity, ExternalHost):
             return Place(entity.id, entity.name, (asked,) if asked else entity.ips, {}, entity.listen)

@@ -58,6 +58,7 @@ def add_groups(shop: Workshop) -> None:
         shop.add(SecurityGroup(name, vpc.id, ingress, egress, description, record.id, record.place))
     for group_id, records in by_group.items():
         if group_id not in shop.parts:
+            shop.references.demand(records[0], "SecurityGroups", group_id)
             shop.report.left_out("SecurityGroupRule", records[0].id, f"its group {group_id} is not in the data", records[0].place)
     for record in shop.snapshot.all("SecurityGroupVpcAssociations"):
         text = "the group is used in this VPC as well; its interfaces there are left out (SG-60)"

@@ -150,6 +150,7 @@ def _interface(shop: Workshop, taken: _Taken, record: Record, instance: Record |
     eni_id = record.text("NetworkInterfaceId") or (f"eni-{record.id}" if record.id else "")
     subnet = shop.subnet(record.text("SubnetId"))
     if subnet is None:
+        shop.references.demand(record, "Subnets", record.text("SubnetId"))
         text = f"its subnet {record.text('SubnetId') or '(none named)'} is not in the data"
         shop.report.left_out("NetworkInterface", eni_id, text, record.place)
         return None
@@ -237,6 +238,7 @@ def _groups(shop: Workshop, record: Record, instance: Record | None, subnet: Sub
         group_id = part.text("GroupId")
         group = shop.parts.get(group_id)
         if group is None:
+            shop.references.demand(record, "SecurityGroups", group_id)
             text = "its rules are not in the data; taken to allow nothing"
             shop.report.unknown("SecurityGroup", group_id, text, record.place)
             group = SecurityGroup(group_id, subnet.vpc, (), (), id=group_id, place=record.place)

@@ -35,6 +35,7 @@ TARGET_KEYS = (
     "CoreNetworkArn",
     "OdbNetworkArn",
 )
+GONE = ("deleted", "rejected", "failed", "expired", "deleting")
 ATTACHED = ("", "available", "attached", "attaching")
 
 
@@ -45,6 +46,7 @@ def add_gateways(shop: Workshop) -> None:
             attached = [part.text("VpcId") for part in record.parts("Attachments") if part.text("State") in ATTACHED]
             for vpc in attached[:1]:
                 if shop.vpc(vpc) is None:
+                    shop.references.demand(record, "Vpcs", vpc)
                     shop.report.left_out(record.kind, record.id, f"its VPC {vpc or '(none named)'} is not in the data", record.place)
                 else:
                     name = shop.name(kind, record) if kind == "InternetGateways" else record.id
@@ -68,6 +70,7 @@ def _add_nat(shop: Workshop, record: Record) -> None:
     if record.text("AvailabilityMode") == "regional":
         shop.report.not_modelled("NatGateway", record.id, "a regional NAT gateway; routes to it are blackholes here (RT-40)", record.place)
     elif subnet is None:
+        shop.references.demand(record, "Subnets", record.text("SubnetId"))
         shop.report.left_out("NatGateway", record.id, f"its subnet {record.text('SubnetId')} is not in the data", record.place)
     elif not addresses:
         shop.report.left_out("NatGateway", record.id, f"it has no address yet (state {state or 'unknown'})", record.place)
@@ -86,12 +89,14 @@ def _add_peering(shop: Workshop, record: Record) -> None:
     requester, accepter = record.part("RequesterVpcInfo"), record.part("AccepterVpcInfo")
     ends = requester.text("VpcId"), accepter.text("VpcId")
     missing = [end for end in ends if shop.vpc(end) is None]
-    if status in ("deleted", "rejected", "failed", "expired", "deleting"):
+    if status in GONE:
         shop.report.without_effect("VpcPeeringConnection", record.id, f"its status is {status}; it carries nothing (RT-53)", record.place)
     if missing:
         if status == "active":
-            text = f"VPC {missing[0]} on its far side is not in the data; what is sent there is dropped here"
+            text = f"VPC {missing[0] or '(unknown)'} on its far side is not in the data; what is sent there is dropped here"
             shop.report.unknown("VpcPeeringConnection", record.id, text, record.place)
+        elif status not in GONE:
+            shop.report.without_effect("VpcPeeringConnection", record.id, f"its status is {status}; it carries nothing yet", record.place)
         return
     far = "Region" in requester and "Region" in accepter and requester.text("Region") != accepter.text("Region")
     shop.add(VpcPeeringConnection(record.id, *ends, status=status, id=record.id, place=record.place, inter_region=far))
@@ -191,7 +196,11 @@ def _checked(shop: Workshop, table: Record, route: Route) -> Route:
     """The route, or a blackhole if what it leads to is not there."""
     if route.blackhole or route.target in shop.parts or route.target == "local":
         return route
-    where = f"the route for {_shown(route.destination)} leads to {route.target or 'nothing'}"
+    where = f"the route for {_shown(route.destination)} leads to {route.target}"
+    if not route.target:
+        text = f"where the route for {_shown(route.destination)} leads is not in the data; taken as a blackhole"
+        shop.report.unknown("RouteTable", table.id, text, table.place)
+        return replace(route, blackhole=True)
     known = any(route.target in shop.snapshot.records.get(kind, {}) for kind in shop.snapshot.records)
     if route.target.startswith(("igw-", "nat-", "pcx-", "eni-", "i-", "eigw-", "tgw-")) and not known:
         shop.report.unknown("RouteTable", table.id, f"{where}, which is not in the data; taken as a blackhole (IM-20)", table.place)

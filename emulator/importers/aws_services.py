@@ -75,7 +75,9 @@ def _nodes(shop: Workshop, enis: list[Record]) -> Iterator[Node]:
             shop.report.not_modelled("NetworkInterface", eni.id, "a second interface in its zone; left out", eni.place)
         else:
             zones.add(subnet.availability_zone)
-            public = next(eni.part("Association").addresses("PublicIp"), None)
+            public = next(
+                (ip for part in (eni, *eni.parts("PrivateIpAddresses")) for ip in part.part("Association").addresses("PublicIp")), None
+            )
             yield Node(subnet.id, address, public, eni.id)
 
 
@@ -113,7 +115,7 @@ def _add_balancer(shop: Workshop, record: Record, listeners: list[Record]) -> No
     made: dict[tuple[int, int], Listener] = {}
     for item in listeners:
         protocol, port = PROTOCOLS.get(item.text("Protocol")), item.number("Port") or 0
-        group = next(_forwarded(item), "")
+        group = next(forwarded(item), "")
         if protocol is None or not _add_target_group(shop, group, protocol):
             text = f"its listener on {item.text('Protocol')}/{port} leads to a target group that is not in the data"
             shop.report.left_out("LoadBalancer", name, text, record.place)
@@ -135,7 +137,8 @@ def _addressed(record: Record, shop: Workshop) -> Iterator[Node]:
                     yield Node(zone.text("SubnetId"), private, next(part.addresses("IpAddress"), None))
 
 
-def _forwarded(listener: Record) -> Iterator[str]:
+def forwarded(listener: Record) -> Iterator[str]:
+    """The target groups that a listener leads to by default."""
     for action in listener.parts("DefaultActions"):
         if "TargetGroupArn" in action:
             yield action.text("TargetGroupArn")

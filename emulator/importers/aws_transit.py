@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from emulator.importers.layouts import other_side
 from emulator.importers.records import Record
 from emulator.importers.workshop import Workshop
 from emulator.model.groups import Block
@@ -43,6 +44,9 @@ def add_transit(shop: Workshop) -> None:
     for record in shop.snapshot.all("TransitGatewayAttachments"):
         if record.text("State") not in GONE and record.id not in shop.parts:
             _add_other_attachment(shop, record, tables, learning)
+    for record in shop.snapshot.all("TransitGatewayPeeringAttachments"):
+        if record.text("State") not in GONE:
+            _add_peering(shop, record, tables, learning)
     for record in tables.values():
         _add_table(shop, record)
 
@@ -117,6 +121,22 @@ def _add_other_attachment(shop: Workshop, record: Record, tables: dict[str, Reco
         shop.report.unknown("TransitGatewayAttachment", record.id, text, record.place)
 
 
+def _add_peering(shop: Workshop, record: Record, tables: dict[str, Record], learning: dict[str, list[str]]) -> None:
+    """The sides of a peering of transit gateways that no other answer has."""
+    ends = [record.part(f"{side}TgwInfo").text("TransitGatewayId") for side in ("Requester", "Accepter")]
+    missing = [end or "(unknown)" for end in ends if end not in shop.parts]
+    if missing:
+        text = f"transit gateway {missing[0]} is not in the data; what is sent there is dropped here"
+        shop.report.unknown("TransitGatewayPeeringAttachment", record.id, text, record.place)
+        return
+    there = {part.transit_gateway for part in shop.parts.values() if isinstance(part, TransitGatewayAttachment) and part.peer in ends}
+    for gateway, peer in (ends, ends[::-1]):
+        if gateway not in there:
+            key = other_side(record.id, gateway) if record.id in shop.parts else record.id
+            own = _joining(shop, key, tables, learning)
+            shop.add(TransitGatewayAttachment(key, gateway, peer=peer, id=key, place=record.place, **own))
+
+
 def _add_table(shop: Workshop, record: Record) -> None:
     if record.text("TransitGatewayId") not in shop.parts:
         return
@@ -132,7 +152,7 @@ def _static(shop: Workshop, table: Record, record: Record) -> Iterator[TransitGa
         if route.text("Type") == "propagated":
             continue
         named = [part.text("TransitGatewayAttachmentId") for part in route.parts("TransitGatewayAttachments")]
-        here = next((key for key in named if key in shop.parts), "")
+        here = next((key for key in (*(other_side(key, table.text("TransitGatewayId")) for key in named), *named) if key in shop.parts), "")
         for block in route.blocks("DestinationCidrBlock"):
             gone = route.text("State") == "blackhole" or not here
             if gone and route.text("State") != "blackhole":

@@ -39,6 +39,7 @@ CALLS = (
     ("ec2", "describe_transit_gateways", "TransitGateways"),
     ("ec2", "describe_transit_gateway_attachments", "TransitGatewayAttachments"),
     ("ec2", "describe_transit_gateway_vpc_attachments", "TransitGatewayVpcAttachments"),
+    ("ec2", "describe_transit_gateway_peering_attachments", "TransitGatewayPeeringAttachments"),
     ("ec2", "describe_transit_gateway_route_tables", "TransitGatewayRouteTables"),
     ("elbv2", "describe_load_balancers", "LoadBalancers"),
     ("elbv2", "describe_target_groups", "TargetGroups"),

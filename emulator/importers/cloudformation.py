@@ -10,52 +10,25 @@ from typing import Any
 
 from emulator.errors import TopologyError
 from emulator.importers.aws import topology_from_snapshot
+from emulator.importers.beyond import TEMPLATE, beyond
 from emulator.importers.draft import Draft
-from emulator.importers.intrinsics import Evaluator, Unknown, holes, line_of, without_holes
+from emulator.importers.intrinsics import Evaluator, Unknown, holes, line_of
 from emulator.importers.records import Record
 from emulator.importers.report import Report
-from emulator.importers.template_resources import DRAFTED, draft_template
+from emulator.importers.template_holes import NOWHERE, RULES, Settling
+from emulator.importers.template_kinds import DRAFTED
+from emulator.importers.template_resources import draft_template
 from emulator.model.topology import Topology
 
 MOST_BYTES = 4_000_000  # CloudFormation itself takes a million
 _QUIET = """
 Tags ImageId KeyName UserData IamInstanceProfile InstanceType BlockDeviceMappings Monitoring Tenancy LaunchTemplate
-InstanceTenancy GroupDescription Description EbsOptimized CreditSpecification Volumes Domain Metadata
+InstanceTenancy GroupDescription Description EbsOptimized CreditSpecification Volumes Domain Metadata PolicyDocument Certificates
+SslPolicy PreSharedKey BgpAsn
 """
 QUIET = frozenset(_QUIET.split())
-# Types, or their beginnings, that bear on traffic and that a topology has no place for.
-BEYOND = {
-    "AWS::EC2::VPNGateway": "traffic with the networks behind it is not shown",
-    "AWS::EC2::VPNConnection": "the network on its far side is not shown",
-    "AWS::EC2::TransitGateway": "traffic by way of the transit gateway is not shown",
-    "AWS::EC2::VPCEndpoint": "traffic with the service by way of it is not shown",
-    "AWS::EC2::SpotFleet": "the machines that it starts are not shown",
-    "AWS::EC2::EC2Fleet": "the machines that it starts are not shown",
-    "AWS::EC2::CarrierGateway": "traffic with the carrier is not shown",
-    "AWS::EC2::LocalGateway": "traffic with the site of the Outpost is not shown",
-    "AWS::EC2::VPCBlockPublicAccess": "Block Public Access is not taken over (RT-28)",
-    "AWS::EC2::VPCGatewayAttachment": "",
-    "AWS::ElasticLoadBalancing": "what it forwards to its targets is not shown",
-    "AWS::AutoScaling::AutoScalingGroup": "the machines that it starts are not shown",
-    "AWS::RDS::DB": "its interfaces are made by RDS and are not shown",
-    "AWS::ElastiCache": "its interfaces are made by ElastiCache and are not shown",
-    "AWS::Redshift::Cluster": "its interfaces are made by Redshift and are not shown",
-    "AWS::EFS::MountTarget": "its interface is not shown",
-    "AWS::ECS::Service": "the tasks that it starts are not shown",
-    "AWS::EKS": "the machines and interfaces that it makes are not shown",
-    "AWS::Lambda::Function": "its interfaces, if it has a VpcConfig, are not shown",
-    "AWS::NetworkFirewall": "what it drops is let through here",
-    "AWS::CloudFormation::Stack": "the resources of the nested stack are not shown",
-    "AWS::CloudFormation::CustomResource": "what it makes is not shown",
-    "AWS::CloudFormation::Macro": "what it changes is not shown",
-    "Custom::": "what it makes is not shown",
-}
-NOT_TRAFFIC = (
-    "AWS::ElasticLoadBalancingV2::TargetGroup",
-    "AWS::ElasticLoadBalancingV2::Listener",
-    "AWS::RDS::DBSubnetGroup",
-    "AWS::RDS::DBParameter",
-)
+OWNERS = ("GroupId", "GroupName")
+GROUPS_OF_ITS_OWN = {"SecurityGroupIds", "SecurityGroups", "NetworkInterfaces"}
 
 
 def topology_from_template(path: Path, text: str, parameters: Mapping[str, str], report: Report) -> Topology:
@@ -78,7 +51,8 @@ def topology_from_template(path: Path, text: str, parameters: Mapping[str, str],
     resources = list(_resources(evaluator, path, report))
     draft_template(resources, draft)
     for resource in resources:
-        _say_beyond(resource, report)
+        if resource.kind not in DRAFTED and (text := beyond(TEMPLATE, resource.kind, resource.data)):
+            report.not_modelled(resource.kind, resource.id, text, resource.place)
     if "Transform" in document and document["Transform"] not in ("AWS::LanguageExtensions", ["AWS::LanguageExtensions"]):
         report.not_modelled("Transform", str(document["Transform"])[:80], "what it adds to the template is not shown", path.name)
     if not draft.all("Vpcs"):
@@ -113,28 +87,57 @@ def _decoded(path: Path, text: str) -> dict[str, Any]:
 
 def _resources(evaluator: Evaluator, path: Path, report: Report) -> Iterator[Record]:
     """The resources that are made, with their properties worked out; what is unknown of them is said."""
+    own = any(isinstance(node, dict) and node.get("Type") == "AWS::EC2::VPC" for node in evaluator.resources.values())
+    settling = Settling(NOWHERE if own else None)
     for name, line, node, names in _expanded(evaluator, evaluator.resources, {}, 0):
+        place = f"{path.name}:{line}" if line else path.name
+        if name == "Fn::Transform":
+            made_by = str(node.get("Name", "?"))[:80] if isinstance(node, dict) else "?"
+            report.not_modelled("Transform", made_by, "the resources that it adds are not shown", place)
+            continue
         if not isinstance(node, dict) or not isinstance(node.get("Type"), str):
             raise evaluator.fail(node, f"resource {name[:80]} needs a Type")
-        kind, place = node["Type"], f"{path.name}:{line}" if line else path.name
-        if "Condition" in node:
-            decided = evaluator.condition(str(node["Condition"]), node)
-            if isinstance(decided, Unknown):
-                report.unknown(kind, name, f"whether it is made: {decided.reason}; taken as made", place)
-            elif not decided:
+        made = Record({}, node["Type"], name, place)
+        if not _is_made(evaluator, node, made, report):
+            continue
+        if made.kind in DRAFTED:
+            found = _worked_out(evaluator, node, made, names, report)
+            if made.kind == "AWS::EC2::NetworkAclEntry" and holes(found):
+                report.left_out(made.kind, name, "a part of it is not known, so it is no entry here", place)
                 continue
-        properties: dict[str, Any] = {}
-        if kind in DRAFTED or kind.startswith(tuple(BEYOND)):
-            given = node.get("Properties") or {}
-            if not isinstance(given, dict):
-                raise evaluator.fail(node, f"resource {name[:80]}: Properties should be a mapping")
-            found = {str(key): evaluator.value(item, 0, names) for key, item in given.items() if key not in QUIET or key == "InstanceType"}
-            if kind in DRAFTED:
-                for where, unknown in holes(found):
-                    if where != "InstanceType":
-                        report.unknown(kind, name, f"{where}: {unknown.reason}", place)
-            properties = {key: without_holes(item) for key, item in found.items()}
-        yield Record(properties, kind, name, place)
+            made.data = settling.rule(found, OWNERS) if _is_rule(made.kind) else settling.properties(found)
+        elif isinstance(node.get("Properties"), dict):
+            made.data = {str(key): None for key in node["Properties"]}
+        yield made
+
+
+def _is_made(evaluator: Evaluator, node: dict[str, Any], made: Record, report: Report) -> bool:
+    """Whether a resource's condition holds; it is taken to where that is not known."""
+    decided = evaluator.condition(str(node["Condition"]), node) if "Condition" in node else True
+    if isinstance(decided, Unknown):
+        report.unknown(made.kind, made.id, f"whether it is made: {decided.reason}; taken as made", made.place)
+        return True
+    return decided
+
+
+def _worked_out(evaluator: Evaluator, node: dict[str, Any], made: Record, names: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """A resource's properties; what is unknown of them is said."""
+    given = node.get("Properties") or {}
+    if not isinstance(given, dict):
+        raise evaluator.fail(node, f"resource {made.id[:80]}: Properties should be a mapping")
+    if "LaunchTemplate" in given and not GROUPS_OF_ITS_OWN & set(given):
+        text = "groups and interfaces that its launch template names are not taken over"
+        report.not_modelled(made.kind, made.id, text, made.place)
+    found = {str(key): evaluator.value(item, 0, names) for key, item in given.items() if key not in QUIET or key == "InstanceType"}
+    for where, unknown in holes(found):
+        if where != "InstanceType":
+            text = "; the rule matches nothing here" if _is_rule(made.kind) or where.startswith(RULES) else ""
+            report.unknown(made.kind, made.id, f"{where}: {unknown.reason}{text}", made.place)
+    return found
+
+
+def _is_rule(kind: str) -> bool:
+    return kind.removeprefix("AWS::EC2::") in RULES
 
 
 def _expanded(
@@ -158,11 +161,3 @@ def _filled(text: str, names: Mapping[str, Any]) -> str:
     for name, value in names.items():
         text = text.replace(f"${{{name}}}", str(value)).replace(f"&{{{name}}}", "".join(sign for sign in str(value) if sign.isalnum()))
     return text
-
-
-def _say_beyond(resource: Record, report: Report) -> None:
-    if resource.kind in DRAFTED or resource.kind.startswith(NOT_TRAFFIC):
-        return
-    prefix = max((key for key in BEYOND if resource.kind.startswith(key)), key=len, default="")
-    if prefix and BEYOND[prefix]:
-        report.not_modelled(resource.kind, resource.id, BEYOND[prefix], resource.place)

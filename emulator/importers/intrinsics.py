@@ -41,6 +41,9 @@ class Unknown:
         self.reason = reason
 
 
+_TRANSFORMED = Unknown("a transform makes it")
+
+
 class Evaluator:
     """Values of one template under one set of parameters.
 
@@ -95,7 +98,7 @@ class Evaluator:
                 return function(node, argument, depth + 1, names or {})
             if str(key).startswith("Fn::"):
                 return Unknown(f"{key} is not decided by the template")
-        done = {str(key): self.value(item, depth + 1, names) for key, item in node.items()}
+        done = {str(key): _TRANSFORMED if key == "Fn::Transform" else self.value(item, depth + 1, names) for key, item in node.items()}
         return {key: item for key, item in done.items() if item is not _NO_VALUE}
 
     def _functions(self) -> dict[str, Callable[[Any, Any, int, Mapping[str, Any]], Any]]:
@@ -114,7 +117,7 @@ class Evaluator:
             "Fn::ToJsonString": self._to_json,
             "Fn::Base64": lambda node, argument, depth, names: self.value(argument, depth, names),
             "Fn::ImportValue": lambda node, argument, depth, names: Unknown("another stack exports it (Fn::ImportValue)"),
-            "Fn::Transform": lambda node, argument, depth, names: Unknown("a transform makes it"),
+            "Fn::Transform": lambda node, argument, depth, names: _TRANSFORMED,
         }
 
     def _ref(self, node: Any, argument: Any, depth: int, names: Mapping[str, Any]) -> Any:
@@ -146,7 +149,7 @@ class Evaluator:
         properties = _mapping(resource.get("Properties"))
         if attribute == "DefaultSecurityGroup":
             return f"default {owner}"
-        if attribute in ("Arn", "Id", "GroupId") or (attribute.endswith("Id") and attribute not in properties):
+        if attribute.endswith("Arn") or (attribute.endswith("Id") and attribute not in properties):
             return owner
         if attribute in properties and attribute in ("CidrBlock", "AvailabilityZone", "VpcId", "PrivateIpAddress", "Ipv6CidrBlock"):
             return self.value(properties[attribute], depth)
@@ -327,17 +330,6 @@ def holes(value: Any, path: str = "", depth: int = 0) -> list[tuple[str, Unknown
     if isinstance(value, list):
         return [hole for number, item in enumerate(value) for hole in holes(item, f"{path}[{number}]", depth + 1)]
     return []
-
-
-def without_holes(value: Any) -> Any:
-    """A value with None where it is unknown; unknown items of lists are gone."""
-    if isinstance(value, Unknown):
-        return None
-    if isinstance(value, dict):
-        return {key: without_holes(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_holes(item) for item in value if not isinstance(item, Unknown)]
-    return value
 
 
 def line_of(node: Any) -> int:

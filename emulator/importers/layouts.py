@@ -81,14 +81,21 @@ DEEPEST = 6
 MOST_FILES = 50_000
 ACCOUNT = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])")
 REGION = re.compile(r"(?<![a-z0-9])(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-[a-z]+){1,2}-[0-9](?![0-9])")
+TARGET_GROUP = re.compile(r"arn:aws[^/]*:targetgroup/[^/]+/[0-9a-zA-Z]+")
 LIST_ID, TRANSIT_TABLE_ID = re.compile(r"pl-[0-9a-zA-Z]+"), re.compile(r"tgw-rtb-[0-9a-zA-Z]+")
 
 
 @dataclass
 class Snapshot:
-    """What was found: the records of each kind, and which kinds were there at all, if only as an empty list."""
+    """What was found: the records of each kind, and which kinds were there at all, if only as an empty list.
+
+    Parameters
+    ----------
+    closed : whether what a record names should be there if its kind is: whole files are; plans and live accounts are not.
+    """
 
     name: str
+    closed: bool = False
     records: dict[str, dict[str, Record]] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)
 
@@ -105,12 +112,24 @@ class Snapshot:
         table = self.records.setdefault(kind, {})
         key = record.id or f"{kind} {len(table) + 1}"
         other = table.get(key)
+        if other is not None and kind == "TransitGatewayAttachments" and _gateway(other) != _gateway(record):
+            key = record.id = other_side(record.id, _gateway(record))
+            other = table.get(key)
         if other is None:
             table[key] = record
             return
         first, second = sorted((other, record), key=_fullness, reverse=True)
         first.data = {**second.data, **{name: value for name, value in first.data.items() if value not in (None, "", [], {})}}
         table[key] = first
+
+
+def other_side(attachment: str, gateway: str) -> str:
+    """Id of a peering's attachment at its other transit gateway: AWS lists both sides under one."""
+    return f"{attachment}-{gateway}"
+
+
+def _gateway(attachment: Record) -> str:
+    return attachment.text("TransitGatewayId")
 
 
 def _fullness(record: Record) -> tuple[bool, int]:
@@ -168,16 +187,22 @@ def read_snapshot(path: Path, report: Report, documents: "dict[Path, Any] | None
     ------
     TopologyError : a file that is no JSON, or nothing of AWS in any of them.
     """
-    snapshot = Snapshot(path.resolve().name.split(".")[0] or "snapshot")
+    snapshot = Snapshot(path.resolve().name.split(".")[0] or "snapshot", closed=True)
     read = 0
     for file, document in documents.items() if documents is not None else ((file, read_json(file)) for file in json_files(path)):
         read += 1
         shown = str(file.relative_to(path)) if path.is_dir() else file.name
         _Reader(snapshot, report, file, shown).take(document, 0)
     if not snapshot.kinds:
-        what = f"none of its {read} JSON files" if path.is_dir() and read else "it holds no JSON file, so none" if path.is_dir() else "it"
+        what = (
+            f"none of its {read} JSON files has"
+            if path.is_dir() and read
+            else "it holds no JSON file with"
+            if path.is_dir()
+            else "it has no"
+        )
         raise TopologyError(
-            f"{path}: {what} has resources of AWS (such as Vpcs, Subnets); name a folder or file that `aws ec2 describe-…` wrote"
+            f"{path}: {what} resources of AWS (such as Vpcs, Subnets); name a folder or file that `aws ec2 describe-…` wrote"
         )
     return snapshot
 
@@ -199,7 +224,7 @@ class _Reader:
         if not isinstance(document, dict):
             return
         for key, value in document.items():
-            folded = key.replace("_", "").replace("-", "").casefold()
+            folded = _folded(key)
             if self._special(folded, value, document) or folded in PASSED_OVER:
                 continue
             if folded in KINDS and (isinstance(value, list) or value is None):
@@ -237,6 +262,10 @@ class _Reader:
                 text = "entries of a prefix list, and neither the file's name nor its folder's says of which (pl-…)"
                 self.report.not_modelled("PrefixList", "", text, self.shown)
             return True
+        if folded == "targethealthdescriptions" and isinstance(value, list) and (arns := TARGET_GROUP.findall(self.path)):
+            wrapped = {"TargetGroupArn": arns[-1], "TargetHealthDescriptions": value}
+            self._one("LoadBalancerTargetHealth", "TargetGroupArn", wrapped)
+            return True
         if folded in ("routes", "transitgatewayroutetablepropagations") and "TransitGatewayRouteTableId" not in document:
             ids = TRANSIT_TABLE_ID.findall(self.path)
             if ids and isinstance(value, list):
@@ -249,6 +278,7 @@ class _Reader:
                     self._one("TransitGatewayPropagations", "TransitGatewayRouteTableId", wrapped)
                 return True
         if folded == "nexttoken" and value:
+            self.snapshot.closed = False
             self.report.assumed(
                 "NextToken", "", "the answer has further pages, which were taken to hold nothing if no other file has them", self.shown
             )
@@ -284,7 +314,9 @@ class _Reader:
                 self.take({"Reservations": [item]} if "Instances" in keys else item, DEEPEST)
                 continue
             kind = next((BARE[key] for key in keys if key in BARE and _is_own(BARE[key], keys)), None)
-            if kind is not None:
+            if kind is None and any(_folded(key) in KINDS and isinstance(value, list) for key, value in item.items()):
+                self.take(item, DEEPEST)  # answers one after the other
+            elif kind is not None:
                 self._list(kind, next(id_field for other, id_field in KINDS.values() if other == kind), [item])
 
     def _one(self, kind: str, id_field: str, data: dict[str, Any], account: str = "") -> None:
@@ -294,6 +326,10 @@ class _Reader:
         record.account = record.text("OwnerId") or account or self.account
         record.region = self.region
         self.snapshot.add(kind, record)
+
+
+def _folded(key: str) -> str:
+    return key.replace("_", "").replace("-", "").casefold()
 
 
 # Fields that a resource of the kind has beside its id, so that a mere reference to another is not taken for it.

@@ -118,7 +118,7 @@ def _is_terraform(document: Any) -> bool:
     return (
         is_state
         or "planned_values" in document
-        or ("format_version" in document and ("values" in document or "resource_changes" in document))
+        or ("format_version" in document and {"values", "resource_changes", "terraform_version"} & set(document) != set())
     )
 
 
@@ -143,14 +143,23 @@ def _folder(path: Path, parameters: Mapping[str, str] | None) -> Imported:
 
     documents: dict[Path, Any] = {}
     others: list[Path] = []
+    empty: list[Path] = []
     for file in json_files(path):
-        document = read_json(file)
+        text = read_text(file)
+        if not text.strip():
+            empty.append(file)
+            continue
+        document = read_json(file, text)
         if _is_template(document) or _is_terraform(document) or (isinstance(document, dict) and isinstance(document.get("vpcs"), dict)):
             others.append(file)
         documents[file] = document
     others += [file for file in sorted(path.iterdir()) if file.suffix.casefold() in (*_YAML, ".tfstate") and file.is_file()]
     if len(documents) > sum(file in documents for file in others):
         report = Report()
+        for file in empty:
+            report.assumed(
+                "file", file.name, "it is empty, as a call that failed leaves it; taken as no answer", str(file.relative_to(path))
+            )
         for file in others:
             documents.pop(file, None)
             report.without_effect("file", file.name, "it is no describe output, and was passed over", str(file.relative_to(path)))

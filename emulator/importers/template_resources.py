@@ -7,6 +7,8 @@ from typing import Any
 
 from emulator.importers.draft import Draft, permission
 from emulator.importers.records import Record
+from emulator.importers.template_joined import draft_template_joined
+from emulator.importers.template_kinds import Kinds, lost
 
 TARGETS = (
     "GatewayId",
@@ -21,39 +23,16 @@ TARGETS = (
     "CarrierGatewayId",
     "CoreNetworkArn",
 )
-_DRAFTED = """
-VPC VPCCidrBlock Subnet SubnetCidrBlock InternetGateway VPCGatewayAttachment EgressOnlyInternetGateway NatGateway EIP
-EIPAssociation RouteTable Route SubnetRouteTableAssociation GatewayRouteTableAssociation NetworkAcl NetworkAclEntry
-SubnetNetworkAclAssociation SecurityGroup SecurityGroupIngress SecurityGroupEgress Instance NetworkInterface
-NetworkInterfaceAttachment VPCPeeringConnection PrefixList TransitGateway TransitGatewayAttachment TransitGatewayVpcAttachment
-"""
-DRAFTED = frozenset(f"AWS::EC2::{name}" for name in _DRAFTED.split())
 
 
 def draft_template(resources: list[Record], draft: Draft) -> None:
     """Draft everything that has a place in a topology."""
-    by_kind: dict[str, list[Record]] = {}
-    for resource in resources:
-        by_kind.setdefault(resource.kind.removeprefix("AWS::EC2::"), []).append(resource)
-    for step in (_places, _gateways, _groups, _machines, _tables, _acls):
-        step(_Kinds(by_kind), draft)
+    kinds = Kinds(resources)
+    for step in (_places, _gateways, _groups, _machines, _tables, draft_template_joined, _acls):
+        step(kinds, draft)
 
 
-class _Kinds:
-    """The resources by kind; a kind that is not there is an empty list."""
-
-    def __init__(self, table: dict[str, list[Record]]) -> None:
-        self.table = table
-
-    def __getitem__(self, kind: str) -> list[Record]:
-        return self.table.get(kind, [])
-
-
-def _lost(draft: Draft, resource: Record, text: str) -> None:
-    draft.report.left_out(resource.kind, resource.id, text, resource.place)
-
-
-def _places(kinds: _Kinds, draft: Draft) -> None:
+def _places(kinds: Kinds, draft: Draft) -> None:
     for vpc in kinds["VPC"]:
         if "CidrBlock" not in vpc:
             draft.report.unknown(vpc.kind, vpc.id, "its block is decided when the stack is made; it is left out", vpc.place)
@@ -88,15 +67,11 @@ def _places(kinds: _Kinds, draft: Draft) -> None:
         )
 
 
-def _gateways(kinds: _Kinds, draft: Draft) -> None:
-    attached = {item.text("InternetGatewayId"): item.text("VpcId") for item in kinds["VPCGatewayAttachment"]}
+def _gateways(kinds: Kinds, draft: Draft) -> None:
+    attached = {item.text("InternetGatewayId"): item.text("VpcId") for item in kinds["VPCGatewayAttachment"] if "InternetGatewayId" in item}
     for gateway in kinds["InternetGateway"]:
         vpc = attached.get(gateway.id)
         draft.put("InternetGateways", gateway.id, gateway.id, gateway.place, Attachments=[{"VpcId": vpc}] if vpc else [])
-    for item in kinds["VPCGatewayAttachment"]:
-        if "VpnGatewayId" in item:
-            text = "traffic with the networks behind the VPN gateway is not shown"
-            draft.report.not_modelled(item.kind, item.id, text, item.place)
     for gateway in kinds["EgressOnlyInternetGateway"]:
         draft.put("EgressOnlyInternetGateways", gateway.id, gateway.id, gateway.place, Attachments=[{"VpcId": gateway.text("VpcId")}])
     for nat in kinds["NatGateway"]:
@@ -111,17 +86,12 @@ def _gateways(kinds: _Kinds, draft: Draft) -> None:
             draft.report.assumed(peering.kind, peering.id, "the other side has to accept it; taken as active", peering.place)
         ends = {"RequesterVpcInfo": {"VpcId": peering.text("VpcId")}, "AccepterVpcInfo": {"VpcId": peering.text("PeerVpcId")}}
         draft.put("VpcPeeringConnections", peering.id, peering.id, peering.place, Status={"Code": "active"}, **ends)
-    for gateway in kinds["TransitGateway"]:
-        draft.put("TransitGateways", gateway.id, gateway.id, gateway.place, State="available")
-    for item in (*kinds["TransitGatewayAttachment"], *kinds["TransitGatewayVpcAttachment"]):
-        joined = {"TransitGatewayId": item.text("TransitGatewayId"), "VpcId": item.text("VpcId"), "SubnetIds": item.texts("SubnetIds")}
-        draft.put("TransitGatewayVpcAttachments", item.id, item.id, item.place, Options=item.part("Options").data, **joined)
     for made in kinds["PrefixList"]:
         entries = [{"Cidr": entry.text("Cidr")} for entry in made.parts("Entries")]
         draft.put("PrefixLists", made.id, made.id, made.place, PrefixListName=made.id, Entries=entries)
 
 
-def _groups(kinds: _Kinds, draft: Draft) -> None:
+def _groups(kinds: Kinds, draft: Draft) -> None:
     for group in kinds["SecurityGroup"]:
         vpc = group.text("VpcId") or draft.default_vpc(group.place)
         egress = [_permission(part, "Destination") for part in group.parts("SecurityGroupEgress")]
@@ -145,7 +115,7 @@ def _groups(kinds: _Kinds, draft: Draft) -> None:
                 _default_group(draft, named, rule.place)
             data = draft.get("SecurityGroups", named)
             if data is None:
-                _lost(draft, rule, f"its group {named or '(unknown)'} is not in the template")
+                lost(draft, rule, f"its group {named or '(unknown)'} is not in the template")
             else:
                 data[key].append(_permission(rule, "Source" if way == "Ingress" else "Destination"))
 
@@ -173,7 +143,7 @@ def _permission(part: Record, side: str) -> dict[str, Any]:
     return permission(part.text("IpProtocol") or "-1", first, last, **kept, description=part.text("Description"))
 
 
-def _machines(kinds: _Kinds, draft: Draft) -> None:
+def _machines(kinds: Kinds, draft: Draft) -> None:
     for eni in kinds["NetworkInterface"]:
         made = _interface(draft, eni, eni.text("SubnetId"), eni.id)
         draft.put("NetworkInterfaces", eni.id, eni.id, eni.place, Status="available", **made)
@@ -188,7 +158,7 @@ def _machines(kinds: _Kinds, draft: Draft) -> None:
     for item in kinds["NetworkInterfaceAttachment"]:
         data, machine = draft.get("NetworkInterfaces", item.text("NetworkInterfaceId")), draft.get("Instances", item.text("InstanceId"))
         if data is None or machine is None:
-            _lost(draft, item, "its interface or its instance is not in the template")
+            lost(draft, item, "its interface or its instance is not in the template")
         else:
             place = {"InstanceId": item.text("InstanceId"), "DeviceIndex": item.number("DeviceIndex") or 1}
             data |= {"Attachment": place, "Status": "in-use"}
@@ -234,7 +204,7 @@ def _interface(draft: Draft, record: Record, subnet: str, name: str) -> dict[str
     }
 
 
-def _elastic(kinds: _Kinds, draft: Draft) -> None:
+def _elastic(kinds: Kinds, draft: Draft) -> None:
     machines = {record.id: record.data["NetworkInterfaces"] for record in draft.all("Instances")}
     for item in (*kinds["EIP"], *kinds["EIPAssociation"]):
         found = machines.get(item.text("InstanceId"), [])
@@ -243,7 +213,7 @@ def _elastic(kinds: _Kinds, draft: Draft) -> None:
             eni["WantsPublic"] = True
 
 
-def _tables(kinds: _Kinds, draft: Draft) -> None:
+def _tables(kinds: Kinds, draft: Draft) -> None:
     for table in kinds["RouteTable"]:
         draft.put("RouteTables", table.id, table.id, table.place, VpcId=table.text("VpcId"), Associations=[], Routes=[])
     for vpc in kinds["VPC"]:
@@ -251,7 +221,7 @@ def _tables(kinds: _Kinds, draft: Draft) -> None:
     for route in kinds["Route"]:
         data = draft.get("RouteTables", route.text("RouteTableId"))
         if data is None:
-            _lost(draft, route, f"its table {route.text('RouteTableId') or '(unknown)'} is not in the template")
+            lost(draft, route, f"its table {route.text('RouteTableId') or '(unknown)'} is not in the template")
             continue
         keys = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId", *TARGETS)
         data["Routes"].append({key: route.text(key) for key in keys if key in route})
@@ -259,18 +229,18 @@ def _tables(kinds: _Kinds, draft: Draft) -> None:
         for item in kinds[kind]:
             data = draft.get("RouteTables", item.text("RouteTableId"))
             if data is None:
-                _lost(draft, item, f"its table {item.text('RouteTableId') or '(unknown)'} is not in the template")
+                lost(draft, item, f"its table {item.text('RouteTableId') or '(unknown)'} is not in the template")
             else:
                 data["Associations"].append({key: item.text(key)})
 
 
-def _acls(kinds: _Kinds, draft: Draft) -> None:
+def _acls(kinds: Kinds, draft: Draft) -> None:
     for acl in kinds["NetworkAcl"]:
         draft.put("NetworkAcls", acl.id, acl.id, acl.place, VpcId=acl.text("VpcId"), Entries=[], Associations=[])
     for entry in kinds["NetworkAclEntry"]:
         data = draft.get("NetworkAcls", entry.text("NetworkAclId"))
         if data is None:
-            _lost(draft, entry, "its network ACL is not in the template")
+            lost(draft, entry, "its network ACL is not in the template")
             continue
         data["Entries"].append(
             {

@@ -9,43 +9,26 @@ from typing import Any
 
 from emulator.errors import TopologyError
 from emulator.importers.aws import topology_from_snapshot
+from emulator.importers.beyond import TERRAFORM, beyond
 from emulator.importers.draft import Draft
 from emulator.importers.report import Report
-from emulator.importers.terraform_filters import draft_acls, draft_groups
+from emulator.importers.terraform_filters import draft_acls, draft_groups, home
+from emulator.importers.terraform_joined import DRAFTED, draft_joined
 from emulator.importers.terraform_machines import draft_machines
 from emulator.importers.terraform_source import Resource, Source, aws, block_expressions
 from emulator.model.topology import Topology
 
-# Types that bear on traffic and that a topology has no place for.
-BEYOND = {
-    "aws_vpn_gateway": "traffic with the networks behind it is not shown",
-    "aws_vpn_connection": "the network on its far side is not shown",
-    "aws_dx_": "traffic by Direct Connect is not shown",
-    "aws_ec2_transit_gateway": "traffic by way of the transit gateway is not shown",
-    "aws_vpc_endpoint": "traffic with the service by way of it is not shown",
-    "aws_lb": "what it forwards to its targets is not shown",
-    "aws_alb": "what it forwards to its targets is not shown",
-    "aws_elb": "what it forwards to its instances is not shown",
-    "aws_db_instance": "its interfaces are made by RDS and are not shown",
-    "aws_rds_cluster": "its interfaces are made by RDS and are not shown",
-    "aws_elasticache": "its interfaces are made by ElastiCache and are not shown",
-    "aws_redshift_cluster": "its interfaces are made by Redshift and are not shown",
-    "aws_msk_cluster": "its interfaces are made by MSK and are not shown",
-    "aws_efs_mount_target": "its interface is not shown",
-    "aws_eks_cluster": "its interfaces are not shown",
-    "aws_eks_node_group": "the machines that it starts are not shown",
-    "aws_ecs_service": "the tasks that it starts are not shown",
-    "aws_autoscaling_group": "the machines that it starts are not shown",
-    "aws_spot_fleet_request": "the machines that it starts are not shown",
-    "aws_ec2_fleet": "the machines that it starts are not shown",
-    "aws_lambda_function": "its interfaces, if it has a vpc_config, are not shown",
-    "aws_networkfirewall": "what it drops is let through here",
-    "aws_vpc_block_public_access": "Block Public Access is not taken over (RT-28)",
-    "aws_ec2_carrier_gateway": "traffic with the carrier is not shown",
-    "aws_ec2_local_gateway": "traffic with the site of the Outpost is not shown",
-    "aws_vpn_gateway_route_propagation": "propagated routes are not shown",
-}
-DRAFTED = ("aws_ec2_transit_gateway", "aws_ec2_transit_gateway_vpc_attachment")
+_HANDLED = """
+aws_vpc aws_default_vpc aws_vpc_ipv4_cidr_block_association aws_vpc_ipv6_cidr_block_association aws_subnet aws_default_subnet
+aws_internet_gateway aws_internet_gateway_attachment aws_egress_only_internet_gateway aws_nat_gateway aws_eip
+aws_eip_association aws_vpc_peering_connection aws_vpc_peering_connection_accepter aws_vpc_peering_connection_options
+aws_ec2_managed_prefix_list aws_prefix_list aws_ec2_managed_prefix_list_entry aws_route_table aws_default_route_table
+aws_main_route_table_association aws_route aws_route_table_association aws_security_group aws_default_security_group
+aws_security_group_rule aws_vpc_security_group_ingress_rule aws_vpc_security_group_egress_rule aws_network_acl
+aws_default_network_acl aws_network_acl_rule aws_network_acl_association aws_network_interface aws_instance
+aws_spot_instance_request aws_network_interface_attachment aws_network_interface_sg_attachment
+"""
+HANDLED = DRAFTED | frozenset(_HANDLED.split())
 TARGETS = {
     "gateway_id": "GatewayId",
     "nat_gateway_id": "NatGatewayId",
@@ -74,12 +57,14 @@ def topology_from_terraform(path: Path, document: dict[str, Any], report: Report
     """
     source = Source(path, document, report)
     draft = Draft(path, report)
-    for step in (_places, _gateways, _transit, draft_groups, draft_machines, _tables, draft_acls):
+    for step in (_places, _gateways, draft_groups, draft_machines, _tables, draft_joined, draft_acls):
         step(source, draft)
     for resource in source.resources:
-        prefix = max((key for key in BEYOND if resource.type.startswith(key)), key=len, default="")
-        if prefix and not resource.data and resource.type not in DRAFTED:
-            report.not_modelled(resource.type, resource.address, BEYOND[prefix], path.name)
+        if resource.data or resource.type in HANDLED or not resource.type.startswith("aws_"):
+            continue
+        fields = [*resource.expressions, *(key for key in resource.record.data if key in resource.record)]
+        if text := beyond(TERRAFORM, resource.type, fields):
+            report.not_modelled(resource.type, resource.address, text, path.name)
     if not draft.all("Vpcs"):
         raise TopologyError(f"{path}: no aws_vpc in it, and nothing that stands in the default one; give the plan of a network")
     return topology_from_snapshot(draft.finish(), report)
@@ -117,9 +102,9 @@ def _subnet(source: Source, draft: Draft, subnet: Resource) -> None:
     if "CidrBlock" not in record and not six:
         source.report.unknown(subnet.type, subnet.address, "its cidr_block is known only after apply; it is left out", source.path.name)
         return
-    vpc = source.one(subnet, "vpc_id")
+    vpc = home(source, draft, subnet)
     if not vpc:
-        vpc = draft.default_vpc(source.path.name)
+        return
     draft.put(
         "Subnets",
         subnet.id,
@@ -175,17 +160,6 @@ def _gateways(source: Source, draft: Draft) -> None:
         ]
         name = made.record.text("Name") or made.address
         draft.put("PrefixLists", made.id, made.address, place, PrefixListName=name, Entries=entries)
-
-
-def _transit(source: Source, draft: Draft) -> None:
-    """Transit gateways and VPCs attached to them, on the default route table; tables of their own are listed."""
-    for gateway in source.all("aws_ec2_transit_gateway"):
-        draft.put("TransitGateways", gateway.id, gateway.address, source.path.name, State="available")
-    for item in source.all("aws_ec2_transit_gateway_vpc_attachment"):
-        mode = {"ApplianceModeSupport": item.record.text("ApplianceModeSupport")}
-        ends = {"TransitGatewayId": source.one(item, "transit_gateway_id"), "VpcId": source.one(item, "vpc_id")}
-        subnets = source.many(item, "subnet_ids")
-        draft.put("TransitGatewayVpcAttachments", item.id, item.address, source.path.name, SubnetIds=subnets, Options=mode, **ends)
 
 
 def _tables(source: Source, draft: Draft) -> None:

@@ -4,6 +4,7 @@ Terraform removes the rule that lets everything out of a group that it makes, so
 plan lets nothing out.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from emulator.importers.draft import Draft, permission
@@ -11,13 +12,16 @@ from emulator.importers.records import Record
 from emulator.importers.terraform_source import Resource, Source, block_expressions, references
 
 _BLOCK_KEYS = ("cidr_blocks", "ipv6_cidr_blocks")
+_WITH_PORTS = ("tcp", "udp", "6", "17")
 
 
 def draft_groups(source: Source, draft: Draft) -> None:
     """Every security group with its inline rules, then the separate rules."""
     place = source.path.name
     for group in source.all("aws_security_group", "aws_default_security_group"):
-        vpc = source.one(group, "vpc_id") or draft.default_vpc(place)
+        vpc = home(source, draft, group)
+        if not vpc:
+            continue
         name = "default" if group.type == "aws_default_security_group" else group.record.text("Name") or group.address
         if group.data:
             source.report.unknown(group.type, group.address, "its rules are not in the plan; taken to allow nothing", place)
@@ -38,6 +42,17 @@ def draft_groups(source: Source, draft: Draft) -> None:
     for way in ("ingress", "egress"):
         for rule in source.all(f"aws_vpc_security_group_{way}_rule"):
             _add(source, draft, rule, way, _single(source, rule))
+
+
+def home(source: Source, draft: Draft, resource: Resource) -> str:
+    """The VPC that a resource names; the account's default one if it names none; empty, and said, if it is not known."""
+    vpc = source.one(resource, "vpc_id")
+    if vpc:
+        return vpc
+    if references(resource.expressions.get("vpc_id")):
+        source.report.left_out(resource.type, resource.address, "its VPC is not in the plan", source.path.name)
+        return ""
+    return draft.default_vpc(source.path.name)
 
 
 def _add(source: Source, draft: Draft, rule: Resource, way: str, made: dict[str, Any]) -> None:
@@ -70,8 +85,26 @@ def _permission(source: Source, owner: Resource, part: Record, expressions: dict
     if part.flag("Self"):
         groups.append(source.one(owner, "security_group_id") if owner.type == "aws_security_group_rule" else owner.id)
     lists = source.many(owner, "prefix_list_ids", part, expressions.get("prefix_list_ids", {}))
-    protocol, first, last = _service(part.text("Protocol"), part.number("FromPort"), part.number("ToPort"))
+    return _made(source, owner, part.text("Protocol"), part, blocks, groups, lists)
+
+
+def _made(
+    source: Source, owner: Resource, protocol: str, part: Record, blocks: list[str], groups: list[str], lists: list[str]
+) -> dict[str, Any]:
+    """An ``IpPermission``; one whose protocol or ports are unknown has no other side, so that it matches nothing."""
+    protocol, first, last = protocol.casefold(), part.number("FromPort"), part.number("ToPort")
+    if _is_open(protocol, first, last):
+        text = "a rule's protocol or ports are known only after apply; it matches nothing here"
+        source.report.unknown(owner.type, owner.address, text, source.path.name)
+        blocks, groups, lists = [], [], []
+    if protocol in ("-1", "all", ""):
+        protocol, first, last = "-1", None, None  # the ports say nothing
     return permission(protocol, first, last, blocks=blocks, groups=groups, lists=lists, description=part.text("Description"))
+
+
+def _is_open(protocol: str, first: int | None, last: int | None) -> bool:
+    """Whether a protocol, or the ports that it has to have, are not said."""
+    return not protocol or (protocol in _WITH_PORTS and (first is None or last is None))
 
 
 def _blocks(source: Source, owner: Resource, part: Record, key: str, expressions: dict[str, Any]) -> list[str]:
@@ -106,15 +139,8 @@ def _single(source: Source, rule: Resource) -> dict[str, Any]:
                 text = f"{key} is known only after apply; it matches nothing here"
                 source.report.unknown(rule.type, rule.address, text, source.path.name)
     group, listed = source.one(rule, "referenced_security_group_id"), source.one(rule, "prefix_list_id")
-    protocol, first, last = _service(record.text("IpProtocol"), record.number("FromPort"), record.number("ToPort"))
-    kept = {"blocks": blocks[:1], "groups": [group.rpartition("/")[2]] if group else [], "lists": [listed] if listed else []}
-    return permission(protocol, first, last, **kept, description=record.text("Description"))
-
-
-def _service(protocol: str, first: int | None, last: int | None) -> tuple[str, int | None, int | None]:
-    """Protocol and ports; with ``all`` or ``-1`` the ports say nothing."""
-    protocol = protocol.casefold() or "-1"
-    return ("-1", None, None) if protocol in ("-1", "all") else (protocol, first, last)
+    groups = [group.rpartition("/")[2]] if group else []
+    return _made(source, rule, record.text("IpProtocol"), record, blocks[:1], groups, [listed] if listed else [])
 
 
 def draft_acls(source: Source, draft: Draft) -> None:
@@ -128,7 +154,8 @@ def draft_acls(source: Source, draft: Draft) -> None:
             vpc = next(
                 (other.id for other in source.all("aws_vpc") if named in (other.id, other.record.text("DefaultNetworkAclId") or "-")), ""
             )
-        entries = [_entry(part, way == "egress") for way in ("ingress", "egress") for part in acl.record.parts(way.capitalize())]
+        parts = [(part, way == "egress") for way in ("ingress", "egress") for part in acl.record.parts(way.capitalize())]
+        entries = [entry for part, egress in parts for entry in _entry(source, acl, part, egress)]
         subnets = [{"SubnetId": subnet} for subnet in source.many(acl, "subnet_ids")]
         draft.put("NetworkAcls", acl.id, acl.address, place, VpcId=vpc, IsDefault=is_default, Entries=entries, Associations=subnets)
     for rule in source.all("aws_network_acl_rule"):
@@ -136,23 +163,27 @@ def draft_acls(source: Source, draft: Draft) -> None:
         if data is None:
             source.report.left_out(rule.type, rule.address, "its network ACL is not in the plan", place)
             continue
-        made = _entry(rule.record, rule.record.flag("Egress"))
-        if made not in data["Entries"]:
-            data["Entries"].append(made)
+        data["Entries"] += [made for made in _entry(source, rule, rule.record, rule.record.flag("Egress")) if made not in data["Entries"]]
     for item in source.all("aws_network_acl_association"):
         data = draft.get("NetworkAcls", source.one(item, "network_acl_id"))
         if data is not None:
             data["Associations"].append({"SubnetId": source.one(item, "subnet_id")})
 
 
-def _entry(part: Record, egress: bool) -> dict[str, Any]:
+def _entry(source: Source, owner: Resource, part: Record, egress: bool) -> Iterator[dict[str, Any]]:
+    """An entry of a network ACL; one of which a part is unknown is none, and that is said."""
     first, last = part.number("FromPort"), part.number("ToPort")
-    protocol = part.text("Protocol").casefold()
-    return {
-        "RuleNumber": part.number("RuleNo") if "RuleNo" in part else part.number("RuleNumber"),
-        "RuleAction": (part.text("Action") or part.text("RuleAction")).casefold(),
+    protocol, action = part.text("Protocol").casefold(), (part.text("Action") or part.text("RuleAction")).casefold()
+    number = part.number("RuleNo") if "RuleNo" in part else part.number("RuleNumber")
+    if not action or number is None or _is_open(protocol, first, last):
+        text = f"entry {number or '?'} is known only after apply; it is no entry here"
+        source.report.unknown(owner.type, owner.address, text, source.path.name)
+        return
+    yield {
+        "RuleNumber": number,
+        "RuleAction": action,
         "Egress": egress,
-        "Protocol": "-1" if protocol in ("", "all") else protocol,
+        "Protocol": "-1" if protocol == "all" else protocol,
         "CidrBlock": part.text("CidrBlock"),
         "Ipv6CidrBlock": part.text("Ipv6CidrBlock"),
         "PortRange": {"From": first, "To": last},

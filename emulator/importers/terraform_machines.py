@@ -90,6 +90,9 @@ def _own_interface(source: Source, draft: Draft, instance: Resource) -> dict[str
     if not subnet and not instance.expressions.get("subnet_id"):
         subnet = draft.default_subnet(record.text("AvailabilityZone"), source.path.name)
     groups = source.many(instance, "vpc_security_group_ids")
+    if not groups and "LaunchTemplate" in record:
+        text = "groups and interfaces that its launch template names are not taken over"
+        source.report.not_modelled(instance.type, instance.address, text, source.path.name)
     by_name = {other.data.get("GroupName"): other.id for other in draft.all("SecurityGroups")}
     groups += [by_name.get(name, name) for name in source.many(instance, "security_groups")]
     private, public = record.text("PrivateIp"), record.text("PublicIp")

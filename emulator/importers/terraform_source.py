@@ -15,10 +15,11 @@ from typing import Any
 from emulator.errors import TopologyError
 from emulator.importers.records import Record
 from emulator.importers.report import Report
+from emulator.model.groups import Block
 
 DEEPEST = 24
 _RESOURCE = re.compile(r"(data\.)?([a-z][a-z0-9]*_[a-z0-9_]+)\.([A-Za-z0-9_-]+)(?:\[([^\]]*)\])?")
-_MODULE = re.compile(r"module\.([A-Za-z0-9_-]+)(?:\[[^\]]*\])?(?:\.([A-Za-z0-9_-]+))?")
+_MODULE = re.compile(r"module\.(?P<name>[A-Za-z0-9_-]+)(?P<which>\[[^\]]*\])?(?:\.(?P<output>[A-Za-z0-9_-]+)(?:\[(?P<item>[^\]]*)\])?)?")
 
 
 @dataclass
@@ -68,7 +69,8 @@ class Source:
         elif "resources" in document and "terraform_version" in document:
             self._state(document)
         else:
-            raise TopologyError(f"{path}: the plan holds no planned_values; write it again with terraform show -json PLAN")
+            text = "it holds neither planned_values nor values: an empty state, or not the whole plan"
+            raise TopologyError(f"{path}: {text}; write it again with terraform show -json PLAN")
         self.by_name: dict[tuple[str, bool, str, str], list[Resource]] = {}
         self.by_id: dict[str, Resource] = {}
         for resource in self.resources:
@@ -130,6 +132,12 @@ class Source:
             raise TopologyError(f"{self.path}: a state file of version {version}; write it as text: terraform show -json > state.json")
         for item in self._objects(document.get("resources"), "resources"):
             for instance in self._objects(item.get("instances"), "instances"):
+                if instance.get("deposed"):
+                    continue  # replaced already, and about to be destroyed
+                if instance.get("attributes") is None:
+                    text = "its attributes are not in the state; refresh it"
+                    self.report.left_out(str(item.get("type")), str(item.get("name")), text, self.path.name)
+                    continue
                 values = self._object(instance.get("attributes"), "attributes")
                 self._add(item, values, str(item.get("module") or ""), instance.get("index_key"), {})
 
@@ -151,10 +159,29 @@ class Source:
             ids = ", ".join(other.address for other in found[:4])
             text = f"{key} is known only after apply, and is one of {ids}; taken as {found[0].address}"
             self.report.unknown(resource.type, resource.address, text, self.path.name)
+        elif not found and key == "vpc_id" and (likely := self._likely_vpc(resource, references(expression))) is not None:
+            text = f"its VPC is not decided in the plan; taken as {likely.address}, the one that it fits"
+            self.report.assumed(resource.type, resource.address, text, self.path.name)
+            return likely.id
         elif not found and references(expression):
             text = f"{key} is known only after apply ({', '.join(references(expression)[:3])})"
             self.report.unknown(resource.type, resource.address, text, self.path.name)
         return found[0].id if found else ""
+
+    def _likely_vpc(self, resource: Resource, refs: list[str]) -> Resource | None:
+        """The one VPC that a resource can stand in, where what names it is a local value, or nothing is known of names at all.
+
+        Locals are in no plan, and well-known modules name their VPC by one.  It is the only VPC of the resource's module,
+        else of the plan; for a subnet the only one around its block.
+        """
+        if (not refs and self.configuration.get("")) or any(_RESOURCE.match(ref) for ref in refs):
+            return None
+        every = [other for other in self.all("aws_vpc", "aws_default_vpc") if not other.data]
+        some = [other for other in every if other.module == resource.module] or every
+        if resource.type == "aws_subnet":
+            own = next(resource.record.blocks("CidrBlock"), None)
+            some = [other for other in some if any(_within(own, block) for block in other.record.blocks("CidrBlock"))]
+        return some[0] if len(some) == 1 else None
 
     def many(self, resource: Resource, key: str, part: Record | None = None, expression: Any = None) -> list[str]:
         """The ids that a list field names, known and referred to."""
@@ -178,11 +205,13 @@ class Source:
         if depth > DEEPEST:
             return
         explicit = {match.group(0).split("[")[0] for ref in refs if (match := _RESOURCE.match(ref)) and match.group(4) is not None}
+        items = {(one["name"], one["output"]) for ref in refs if (one := _MODULE.match(ref)) and one["item"] is not None}
         for ref in refs:
             called = _MODULE.match(ref)
             match = _RESOURCE.match(ref)
-            if called and called.group(2):
-                yield from self._output(called.group(1), called.group(2), module, asker, depth)
+            if called and called["output"]:
+                if called["item"] is not None or (called["name"], called["output"]) not in items:
+                    yield from self._output(called, module, asker, depth)
             elif ref.startswith("var.") and module:
                 call = self.calls.get(bare(module), {})
                 given = self._object(call.get("expressions"), "expressions").get(ref.split(".")[1].split("[")[0])
@@ -194,23 +223,45 @@ class Source:
 
     def _named(self, match: "re.Match[str]", module: str, asker: Resource) -> Iterator[Resource]:
         found = self.by_name.get((module, bool(match.group(1)), match.group(2), match.group(3)), [])
+        if not found:
+            self._demand(match, module, asker)
         index = (match.group(4) or "").strip('"')
         exact = [other for other in found if match.group(4) is not None and str(other.index) == index]
         same = [other for other in found if asker.index is not None and other.index == asker.index]
         yield from exact or (same if len(found) > 1 else []) or found
 
-    def _output(self, name: str, output: str, module: str, asker: Resource, depth: int) -> Iterator[Resource]:
-        inner = f"{bare(module)}.module.{name}".lstrip(".")
+    def _demand(self, match: "re.Match[str]", module: str, asker: Resource) -> None:
+        """Refuse a reference to a resource that the module's configuration, where it is there, does not have (of count 0 it has)."""
+        described = self.configuration.get(bare(module), {}).get("resources")
+        key = "data" if match.group(1) else "managed", match.group(2), match.group(3)
+        if described and key not in {_key(item) for item in self._objects(described, "resources")}:
+            what = match.group(0).split("[")[0]
+            raise TopologyError(
+                f"{self.path.name}: {asker.address} refers to {what}, which its configuration does not have; write the plan again"
+            )
+
+    def _output(self, called: "re.Match[str]", module: str, asker: Resource, depth: int) -> Iterator[Resource]:
+        """What an output of a called module refers to; of a list the item that is named."""
+        inner = f"{bare(module)}.module.{called['name']}".lstrip(".")
         outputs = self._object(self.configuration.get(inner, {}).get("outputs"), "outputs")
-        refs = references(self._object(outputs.get(output), "output").get("expression"))
-        start = f"{module}.module.{name}".lstrip(".")
+        refs = references(self._object(outputs.get(called["output"]), "output").get("expression"))
+        start = f"{module}.module.{called['name']}".lstrip(".")
         instances = {
             other.module for other in self.resources if other.module == start or other.module.startswith((f"{start}[", f"{start}."))
         }
         pattern = re.compile(re.escape(start) + r"(?:\[[^\]]*\])?")
         heads = dict.fromkeys(match.group(0) for other in sorted(instances) if (match := pattern.match(other)))
-        for head in heads:
-            yield from self._follow(refs, head, asker, depth + 1)
+        own = f"{start}{called['which'] or ''}"
+        found = [other for head in ([own] if own in heads else heads) for other in self._follow(refs, head, asker, depth + 1)]
+        item = (called["item"] or "").strip('"')
+        if item.isdigit() and int(item) < len(found):
+            yield found[int(item)]
+        else:
+            yield from [other for other in found if item and str(other.index) == item] or found
+
+
+def _within(own: Block | None, around: Block) -> bool:
+    return own is not None and own.version == around.version and own.network_address in around and own.prefixlen >= around.prefixlen
 
 
 def _key(item: dict[str, Any]) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from emulator.importers.layouts import Snapshot
 from emulator.importers.records import Record
+from emulator.importers.references import References
 from emulator.importers.report import Report
 from emulator.model.entities import Subnet, Vpc
 from emulator.model.groups import Block, PrefixList
@@ -33,6 +34,9 @@ class Workshop:
     lists: dict[str, PrefixList] = field(default_factory=dict)
     _tags: dict[str, Counter[str]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.references = References(self.snapshot)
+
     def add(self, entity: Any) -> None:
         """Take an entity; its id is set."""
         self.parts[entity.id] = entity
@@ -48,9 +52,10 @@ class Workshop:
         return entity if isinstance(entity, Subnet) else None
 
     def home(self, record: Record, key: str = "VpcId") -> Vpc | None:
-        """The VPC that a record names; a missing one is noted and the record left out."""
+        """The VPC that a record names; a missing one is noted and the record left out, or refused (see `references`)."""
         vpc = self.vpc(record.text(key))
         if vpc is None:
+            self.references.demand(record, "Vpcs", record.text(key))
             self.report.left_out(record.kind, record.id, f"its VPC {record.text(key) or '(none named)'} is not in the data", record.place)
         return vpc
 

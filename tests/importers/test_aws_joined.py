@@ -1,5 +1,6 @@
 """Transit gateways, VPNs, endpoints and balancers as describe output has them, each split over several answers."""
 
+import json
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -20,6 +21,8 @@ from emulator.model.joined import (
     VpnGateway,
 )
 from emulator.model.topology import Topology
+from emulator.network import Network
+from tests.importers.conftest import interface
 
 Write = Callable[..., Path]
 
@@ -102,6 +105,57 @@ def test_a_transit_gateway_is_put_together(described: Any, write: Write) -> None
         ("192.168.0.0/16", "tgw-attach-2", False),
         ("172.16.0.0/12", "", True),
     ]
+
+
+@pytest.mark.parametrize("answers", ["attachments of both sides", "the peering alone"])
+def test_two_transit_gateways_that_are_peered(described: Any, write: Write, answers: str) -> None:
+    """Both sides of a peering have one id; each gateway's routes lead to its own side, and traffic gets through."""
+    described["TransitGateways"] = [{"TransitGatewayId": f"tgw-{number}", "State": "available"} for number in (1, 2)]
+    described["Vpcs"].append({"VpcId": "vpc-2", "CidrBlock": "10.9.0.0/16", "CidrBlockAssociationSet": []})
+    described["Subnets"].append({"SubnetId": "subnet-9", "VpcId": "vpc-2", "CidrBlock": "10.9.1.0/24", "AvailabilityZone": "eu-west-1a"})
+    everyone = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    described["SecurityGroups"].append(
+        {"GroupId": "sg-9", "GroupName": "far", "VpcId": "vpc-2", "IpPermissions": everyone, "IpPermissionsEgress": everyone}
+    )
+    eni = interface(9, "i-9", "subnet-9", "10.9.1.10", ["sg-9"]) | {"VpcId": "vpc-2"}
+    described["NetworkInterfaces"].append(eni)
+    described["Reservations"][0]["Instances"].append({"InstanceId": "i-9", "State": {"Name": "running"}, "NetworkInterfaces": [eni]})
+    far = {"DestinationCidrBlock": "10.0.0.0/16", "TransitGatewayId": "tgw-2", "State": "active"}
+    described["RouteTables"].append({"RouteTableId": "rtb-9", "VpcId": "vpc-2", "Associations": [{"Main": True}], "Routes": [far]})
+    described["RouteTables"][1]["Routes"].append({"DestinationCidrBlock": "10.9.0.0/16", "TransitGatewayId": "tgw-1", "State": "active"})
+    described["TransitGatewayRouteTables"] = [
+        {"TransitGatewayRouteTableId": f"tgw-rtb-{number}", "TransitGatewayId": f"tgw-{number}"} for number in (1, 2)
+    ]
+    described["TransitGatewayVpcAttachments"] = [
+        {"TransitGatewayAttachmentId": f"at-{number}", "TransitGatewayId": f"tgw-{number}", "VpcId": f"vpc-{number}", "SubnetIds": [subnet]}
+        for number, subnet in ((1, "subnet-1"), (2, "subnet-9"))
+    ]
+    described["TransitGatewayStaticRoutes"] = [
+        {
+            "TransitGatewayRouteTableId": f"tgw-rtb-{number}",
+            "Routes": [{"DestinationCidrBlock": block, "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": "peer"}]}],
+        }
+        for number, block in ((1, "10.9.0.0/16"), (2, "10.0.0.0/16"))
+    ]
+    sides = [
+        {
+            "TransitGatewayAttachmentId": "peer",
+            "TransitGatewayId": f"tgw-{own}",
+            "ResourceType": "peering",
+            "ResourceId": f"tgw-{other}",
+            "Association": {"TransitGatewayRouteTableId": f"tgw-rtb-{own}"},
+        }
+        for own, other in ((1, 2), (2, 1))
+    ]
+    ends = {f"{side}TgwInfo": {"TransitGatewayId": f"tgw-{number}"} for side, number in (("Requester", 1), ("Accepter", 2))}
+    described["TransitGatewayPeeringAttachments"] = [{"TransitGatewayAttachmentId": "peer", "State": "available", **ends}]
+    folder = write(described)
+    if answers.startswith("attachments"):
+        for side in sides:  # as two Regions list it
+            (folder / f"{side['TransitGatewayId']}.json").write_text(json.dumps({"TransitGatewayAttachments": [side]}))
+    network = Network(read(folder))
+    assert network.explain("web-1", "i-9", "HTTPS").reachable
+    assert network.explain("i-9", "web-1", "HTTPS").reachable
 
 
 def test_missing_answers_about_a_transit_gateway_are_assumed(described: Any, write: Write) -> None:

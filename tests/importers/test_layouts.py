@@ -5,12 +5,15 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from emulator.errors import TopologyError
 from emulator.importers.network import load_network, read_network
+from emulator.model.joined import TargetGroup
 from emulator.model.topology import Topology
+from tests.importers.conftest import interface
 
 Layout = Callable[[Path, dict[str, Any]], Path]
 
@@ -52,6 +55,17 @@ def cloudmapper(root: Path, described: dict[str, Any]) -> Path:
     health = folder / "elbv2-describe-target-health"
     health.mkdir()
     (health / "arn%3Aaws%3Aelasticloadbalancing").write_text(json.dumps({"TargetHealthDescriptions": []}))
+    return root
+
+
+def one_after_the_other(root: Path, described: dict[str, Any]) -> Path:
+    (root / "all.json").write_text(json.dumps([{key: value, "NextToken": None} for key, value in described.items()]))
+    return root / "all.json"
+
+
+def with_a_mark(root: Path, described: dict[str, Any]) -> Path:
+    for key, value in described.items():
+        (root / f"{key}.json").write_text(json.dumps({key: value}), encoding="utf-8-sig")
     return root
 
 
@@ -108,9 +122,10 @@ def bare(thing: Any) -> Any:
     return replace(thing, **changes)
 
 
-@pytest.mark.parametrize(
-    "layout", [regions, accounts, plain_cli, cloudmapper, combined, nested, pages, queried, collector], ids=lambda layout: layout.__name__
-)
+LAYOUTS = (regions, accounts, plain_cli, cloudmapper, combined, one_after_the_other, with_a_mark, nested, pages, queried, collector)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
 def test_every_layout_is_the_same_network(tmp_path: Path, described: Any, layout: Layout) -> None:
     """Files are told apart by what is in them, however they are named, nested or spelt."""
     (tmp_path / "one").mkdir()
@@ -165,3 +180,37 @@ def test_an_empty_folder_is_no_network(tmp_path: Path) -> None:
     """A folder with nothing to read gives one line that says what to name instead."""
     with pytest.raises(TopologyError, match="no network in this folder"):
         load_network(tmp_path)
+
+
+def test_an_empty_file_is_a_call_that_failed(tmp_path: Path, described: Any) -> None:
+    """What a refused call leaves of its file is said, and is no reason to refuse the rest."""
+    flat(tmp_path, described)
+    (tmp_path / "describe-flow-logs.json").write_text("")
+    imported = read_network(tmp_path)
+    assert [(note.kind, note.fate.value) for note in imported.report] == [("file", "assumed")]
+
+
+def test_of_a_list_with_more_pages_nothing_is_demanded(tmp_path: Path, described: Any) -> None:
+    """Where the answer says that it has more pages, what another page may hold is left out with a note."""
+    described["NetworkInterfaces"][1]["SubnetId"] = "subnet-9"
+    flat(tmp_path, described)
+    (tmp_path / "Subnets.json").write_text(json.dumps({"Subnets": described["Subnets"], "NextToken": "more"}))
+    told = {note.kind: note.fate.value for note in read_network(tmp_path).report}
+    assert (told["NextToken"], told["NetworkInterface"]) == ("assumed", "left out")
+
+
+def test_health_of_targets_is_named_by_its_file(tmp_path: Path, described: Any) -> None:
+    """describe-target-health does not say whose targets they are; the quoted ARN of its file does."""
+    arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/web/6d0ecf831eec9f09"
+    balancer = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/front/50dc6c495c0c9188"
+    eni = interface(9, "", "subnet-2", "10.0.2.99", []) | {"Description": "ELB net/front/50dc6c495c0c9188"}
+    described["NetworkInterfaces"].append(eni | {"InterfaceType": "network_load_balancer"})
+    described["LoadBalancers"] = [{"LoadBalancerArn": balancer, "LoadBalancerName": "front", "Type": "network", "VpcId": "vpc-1"}]
+    described["TargetGroups"] = [{"TargetGroupArn": arn, "TargetGroupName": "web", "Protocol": "TCP", "Port": 80, "VpcId": "vpc-1"}]
+    forward = [{"Type": "forward", "TargetGroupArn": arn}]
+    described["Listeners"] = [{"ListenerArn": "l", "LoadBalancerArn": balancer, "Port": 80, "Protocol": "TCP", "DefaultActions": forward}]
+    flat(tmp_path, described)
+    folder = tmp_path / "elbv2-describe-target-health"
+    folder.mkdir()
+    (folder / quote(arn, safe="")).write_text(json.dumps({"TargetHealthDescriptions": [{"Target": {"Id": "i-1", "Port": 80}}]}))
+    assert [target.target for target in load_network(tmp_path).get(arn, TargetGroup).targets] == ["i-1"]
