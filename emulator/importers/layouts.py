@@ -323,6 +323,9 @@ class _Reader:
         self.snapshot.kinds.add(kind)
         record = Record(data, kind.removesuffix("es") if kind == "Addresses" else kind.removesuffix("s"), "", self.shown)
         record.id = record.text(id_field) if id_field else ""
+        if id_field and not record.id:
+            self.report.left_out(record.kind, "", f"it has no {id_field}", self.shown)
+            return
         record.account = record.text("OwnerId") or account or self.account
         record.region = self.region
         self.snapshot.add(kind, record)

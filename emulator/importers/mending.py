@@ -13,12 +13,23 @@ from typing import Any
 from emulator.errors import TopologyError
 from emulator.importers.report import Report
 from emulator.model import names
-from emulator.model.entities import Instance, NetworkInterface, Route, RouteTable, Subnet, Vpc
+from emulator.model.entities import Instance, InternetGateway, NetworkInterface, Route, RouteTable, Subnet, Vpc
 from emulator.model.groups import AclRule, NetworkAcl, Rule, SecurityGroup
+from emulator.model.joined import (
+    GatewayEndpoint,
+    InterfaceEndpoint,
+    NetworkLoadBalancer,
+    Node,
+    TargetGroup,
+    TransitGatewayAttachment,
+    TransitGatewayRouteTable,
+    VpnGateway,
+)
 from emulator.model.topology import Entity, Topology
 from emulator.model.validate import troubles
 
 ROUNDS = 12
+_NEEDED = ("vpc", "subnet", "instance", "requester", "accepter", "transit_gateway", "network", "peer", "gateway", "prefix_list")
 
 
 def mended(name: str, parts: list[Any], report: Report) -> Topology:
@@ -38,6 +49,11 @@ def mended(name: str, parts: list[Any], report: Report) -> Topology:
         for thing, text in found:
             report.left_out(type(thing).__name__, str(getattr(thing, "id", "")), text, str(getattr(thing, "place", "")))
         parts = without(table.values(), [thing for thing, _ in found])
+        left = {part.id for part in parts} | {getattr(thing, "id", "") for thing, _ in found}
+        for entity in table.values():
+            if entity.id not in left:
+                text = "it cannot be without what is left out here"
+                report.left_out(type(entity).__name__, entity.id, text, entity.place)
         if not any(isinstance(part, Vpc) for part in parts):
             raise TopologyError(found[0][1])
     raise TopologyError(found[0][1])
@@ -74,10 +90,10 @@ def _trimmed(entity: Entity, gone: set[int]) -> Entity:
 
 def _stands(entity: Entity, ids: set[str]) -> bool:
     """Whether everything that an entity cannot be without is there."""
-    needed = [
-        getattr(entity, field, "") for field in ("vpc", "subnet", "instance", "requester", "accepter", "transit_gateway", "network", "peer")
-    ]
-    return all(not key or key in ids for key in needed)
+    nodes = getattr(entity, "nodes", ())
+    return all(not getattr(entity, field, "") or getattr(entity, field) in ids for field in _NEEDED) and (
+        not nodes or any(node.subnet in ids for node in nodes)
+    )
 
 
 def _unhinged(entity: Entity, ids: set[str]) -> Entity:
@@ -101,7 +117,37 @@ def _unhinged(entity: Entity, ids: set[str]) -> Entity:
                 ingress=tuple(rule for rule in entity.ingress if getattr(rule.peer, "list", "") in (*ids, "")),
                 egress=tuple(rule for rule in entity.egress or () if getattr(rule.peer, "list", "") in (*ids, "")),
             )
+        case InterfaceEndpoint():
+            return replace(entity, nodes=_nodes(entity.nodes, ids), security_groups=_there(entity.security_groups, ids))
+        case NetworkLoadBalancer():
+            listeners = tuple(listener for listener in entity.listeners if listener.target_group in ids)
+            groups = _there(entity.security_groups, ids)
+            return replace(entity, nodes=_nodes(entity.nodes, ids), listeners=listeners, security_groups=groups)
+        case TargetGroup() if entity.target_type == "instance":
+            return replace(entity, targets=tuple(target for target in entity.targets if target.target in ids))
+        case GatewayEndpoint():
+            return replace(entity, route_tables=_there(entity.route_tables, ids))
+        case InternetGateway() | VpnGateway():
+            return replace(entity, route_table=entity.route_table if entity.route_table in ids else "")
+        case TransitGatewayAttachment():
+            pairs = [pair for pair in zip(entity.subnets, entity.interfaces, strict=False) if pair[0] in ids]
+            subnets, interfaces = tuple(subnet for subnet, _ in pairs), tuple(eni for _, eni in pairs)
+            table = entity.route_table if entity.route_table in ids else ""
+            learning = _there(entity.propagates_to or (), ids)
+            return replace(entity, subnets=subnets, interfaces=interfaces, route_table=table, propagates_to=learning)
+        case TransitGatewayRouteTable():
+            lost = [route for route in entity.routes if route.attachment and route.attachment not in ids]
+            routes = tuple(replace(route, attachment="", blackhole=True) if route in lost else route for route in entity.routes)
+            return replace(entity, routes=routes)
     return entity
+
+
+def _there(keys: tuple[str, ...], ids: set[str]) -> tuple[str, ...]:
+    return tuple(key for key in keys if key in ids)
+
+
+def _nodes(nodes: tuple[Node, ...], ids: set[str]) -> tuple[Node, ...]:
+    return tuple(node for node in nodes if node.subnet in ids)
 
 
 def _route(route: Route, ids: set[str]) -> Route:

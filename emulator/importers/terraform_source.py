@@ -107,7 +107,7 @@ class Source:
         described = {_key(item): item for item in self._objects(self.configuration.get(bare(address), {}).get("resources"), "resources")}
         for item in self._objects(module.get("resources"), "resources"):
             data = item.get("mode") == "data"
-            if (only_data and not data) or item.get("address") in (known or ()):
+            if (only_data and not data) or str(item.get("address")) in (known or ()):
                 continue
             about = described.get(_key(item), {})
             self._add(item, self._object(item.get("values"), "values"), address, item.get("index"), about)
@@ -120,11 +120,11 @@ class Source:
         shown = "" if index is None else f"[{index}]" if isinstance(index, int) else f'["{index}"]'
         made = ".".join(part for part in (module, "data" if data else "", f"{kind}.{name}") if part) + shown
         address = str(item.get("address") or made)
-        each = self._object(about.get("for_each_expression"), "for_each_expression").get("references") or []
+        each = references(about.get("for_each_expression"))
         record = Record(values, kind, address, self.path.name)
         expressions = self._object(about.get("expressions"), "expressions")
         kept = index if isinstance(index, str | int) else None
-        self.resources.append(Resource(address, kind, name, module, kept, record, data, expressions, [str(ref) for ref in each]))
+        self.resources.append(Resource(address, kind, name, module, kept, record, data, expressions, each))
 
     def _state(self, document: dict[str, Any]) -> None:
         if document.get("version") != 4:

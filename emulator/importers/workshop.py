@@ -38,8 +38,13 @@ class Workshop:
         self.references = References(self.snapshot)
 
     def add(self, entity: Any) -> None:
-        """Take an entity; its id is set."""
-        self.parts[entity.id] = entity
+        """Take an entity, or take it again, changed; its id is set, and no other kind of thing has it."""
+        other = self.parts.get(entity.id)
+        if other is not None and type(other) is not type(entity):
+            text = f"a {type(other).__name__} has the same id"
+            self.report.left_out(type(entity).__name__, entity.id, text, entity.place)
+        else:
+            self.parts[entity.id] = entity
 
     def vpc(self, id: str) -> Vpc | None:
         """The VPC of an id, if it was taken."""

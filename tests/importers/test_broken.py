@@ -14,6 +14,8 @@ import pytest
 from emulator.errors import EmulatorError
 from emulator.importers.network import read_network
 from emulator.importers.records import MOST_BYTES
+from tests.importers.test_joined_sources import terraform
+from tests.importers.test_undecided import module_plan
 
 ROOT = Path(__file__).parents[2]
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -175,7 +177,7 @@ def bent(document: Any, dice: random.Random) -> Any:
     return document
 
 
-@pytest.mark.parametrize("kind", ["describe output", "a plan", "a template"])
+@pytest.mark.parametrize("kind", ["describe output", "a plan", "a plan with all that is joined", "a plan of modules", "a template"])
 def test_whatever_is_bent_ends_in_a_topology_or_in_a_line(tmp_path: Path, described: Any, kind: str) -> None:
     """No source, however bent, ends in anything but a topology or an error of ours that is short."""
     dice = random.Random(kind)
@@ -205,7 +207,8 @@ def test_whatever_is_bent_ends_in_a_topology_or_in_a_line(tmp_path: Path, descri
             },
         }
     }
-    whole = {"describe output": described, "a plan": {"format_version": "1", "planned_values": {"root_module": {"resources": resources}}}}
+    whole = {"a plan with all that is joined": terraform(), "a plan of modules": module_plan()}
+    whole |= {"describe output": described, "a plan": {"format_version": "1", "planned_values": {"root_module": {"resources": resources}}}}
     source = tmp_path / "source.json"
     for _ in range(120 if kind != "a template" else 30):
         source.write_text(json.dumps(bent(whole.get(kind, template), dice)))

@@ -275,3 +275,19 @@ def test_peered_transit_gateways_of_a_plan(tmp_path: Path) -> None:
         "aws_ec2_transit_gateway.a": ("aws_ec2_transit_gateway.a", "aws_ec2_transit_gateway.b"),
         "aws_ec2_transit_gateway.b": ("aws_ec2_transit_gateway.b", "aws_ec2_transit_gateway.a"),
     }
+
+
+@pytest.mark.parametrize(("name", "fallen"), [("app", {"InterfaceEndpoint", "NetworkLoadBalancer"}), ("data", set())])
+def test_what_stands_in_a_subnet_falls_with_it(tmp_path: Path, name: str, fallen: set[str]) -> None:
+    """A subnet outside its VPC is left out, and with it, each with a word, what cannot be without it; the rest stands."""
+    document = terraform()
+    for made in document["planned_values"]["root_module"]["resources"]:
+        if made["address"] == f"aws_subnet.{name}":
+            made["values"]["cidr_block"] = "172.16.0.0/24"
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(document))
+    imported = read_network(path)
+    left_out = {note.kind for note in imported.report if note.fate.value == "left out"}
+    assert {"Subnet", "NetworkInterface", "Instance", "TransitGatewayAttachment"} | fallen <= left_out
+    assert len(list(imported.topology.all(TransitGatewayAttachment))) == 1
+    assert all(not group.targets for group in imported.topology.all(TargetGroup)) is (name == "app")
