@@ -85,6 +85,15 @@ def test_pairs_by_name(lab: Topology) -> None:
     assert found.services("app-1", "app-1") == []
 
 
+def test_one_name_in_two_vpcs_is_told_apart() -> None:
+    """Machines of two VPCs with one name stand with their ids; asked by the name, the answer speaks of both."""
+    inside = "subnets: {a: {cidr_block: 10.%s.1.0/24}}, instances: {one: {subnet: a}, two: {subnet: a}}"
+    found = loads("vpcs:\n" + "".join(f"  {vpc}: {{cidr_block: 10.{at}.0.0/16, {inside % at}}}\n" for at, vpc in enumerate("xy")))
+    rows = [(row.sources, row.destinations) for row in reach(found, sources=("one",)).rows]
+    assert len({end.name for sources, _ in rows for end in sources}) == 2
+    assert all(end.name == f"one {end.id}" for sources, _ in rows for end in sources)
+
+
 def test_no_cell_is_a_formula(lab: Topology) -> None:
     """A name that begins like a formula is text in a spreadsheet; JSON keeps it as it is."""
     cells = [cell for row in csv.reader(io.StringIO(reach(lab).to_csv())) for cell in row]
