@@ -211,27 +211,32 @@ def _ties(found: Reach, made: list[Party]) -> dict[tuple[int, int], Tie]:
     party_of = {name: at for at, party in enumerate(made) for name in party.ends}
     told: dict[tuple[int, int], list[tuple[tuple[str, ...], bool, int]]] = {}
     for reached in found.families:
-        for pair, (services, whole) in _of_family(reached, found, party_of, len(made)).items():
+        for pair, (services, whole) in _of_family(reached, found, party_of, made).items():
             told.setdefault(pair, []).append((services, whole, reached.family))
     return {pair: _joined(parts) for pair, parts in sorted(told.items())}
 
 
 def _joined(parts: list[tuple[tuple[str, ...], bool, int]]) -> Tie:
-    """A tie of both families: services that only one of two has are marked with it if it is IPv6."""
+    """A tie of both families: services that IPv6 alone has are marked; one family that has them all makes it whole."""
     services = list(parts[0][0]) if parts[0][2] == 4 else [f"{text} IPv6" for text in parts[0][0]]
     for more, _, _ in parts[1:]:
         services += [f"{text} IPv6" for text in more if text not in services]
-    return Tie(tuple(services), all(whole for _, whole, _ in parts))
+    enough = any(whole and len(own) == len(services) for own, whole, _ in parts)
+    return Tie(tuple(services), enough or all(whole for _, whole, _ in parts))
 
 
-def _of_family(reached: Reached, found: Reach, party_of: dict[str, int], count: int) -> dict[tuple[int, int], tuple[tuple[str, ...], bool]]:
+def _of_family(
+    reached: Reached, found: Reach, party_of: dict[str, int], made: list[Party]
+) -> dict[tuple[int, int], tuple[tuple[str, ...], bool]]:
     """The union of the services between two parties, and whether all their pairs have it."""
-    classes: list[list[int]] = [[] for _ in range(count)]
-    ids: list[set[str]] = [set() for _ in range(count)]
+    classes: list[list[int]] = [[] for _ in made]
+    ids: list[set[str]] = [set() for _ in made]
+    names: list[set[str]] = [set() for _ in made]
     for at, members in enumerate(reached.classes):
         for end in (reached.ends[number] for number in members):
             party = party_of[end.name]
             ids[party].add(end.id if end.kind != OUTSIDE else end.name)
+            names[party].add(end.name)
             if classes[party][-1:] != [at]:
                 classes[party].append(at)
     allowed = wanted_atoms(reached, found.wanted)
@@ -248,7 +253,8 @@ def _of_family(reached: Reached, found: Reach, party_of: dict[str, int], count: 
             sets = {reached.masks.sets[number] & allowed for number in np.unique(numbers[~itself]).tolist()}
             union = reduce(or_, sets, 0)
             if union:
-                done[source, destination] = _words(reached, union), len(sets) == 1
+                every = all(len(names[at]) == len(made[at].ends) for at in (source, destination))
+                done[source, destination] = _words(reached, union), every and len(sets) == 1
     return done
 
 

@@ -24,8 +24,6 @@ TOP, CARD, LINE, BETWEEN, APART, FOOT = 88.0, 158.0, 11.5, 26.0, 150.0, 40.0
 INSIDE, PARTLY = "#00767A", (0, (4, 2))
 LETTERS, LABEL_ROOM, PORT, BULGE, HEAD = 7.8, 104.0, 7.0, 74.0, 7.0
 COLUMNS = ("Outside", "Open to the outside", "Behind it", "Further behind")
-
-
 NOTHING = Tie((), whole=False)
 
 
