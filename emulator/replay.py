@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from emulator.wire.headers import FIELDS, Field, Matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from pandas import DataFrame
 
     from emulator.observe.flowlogs import FlowLog
 
@@ -204,6 +205,18 @@ class Replay:
     def to_json(self) -> dict[str, Any]:
         """Plain data, as ``replay --json`` prints it (schema ``vpcemu.replay/1``)."""
         return {"schema": SCHEMA, "packets": self.counts, "flows": [flow.to_json() for flow in self.flows], "skipped": self.skipped}
+
+    def to_dataframe(self, of: Literal["flows", "packets"] = "flows") -> "DataFrame":
+        """A row a flow, or a row a packet, in pandas; see `emulator.observe.dataframes` for the kinds of columns.
+
+        Raises
+        ------
+        UsageError : pandas is not installed.
+        """
+        from emulator.bulk.packetframe import packets_dataframe
+        from emulator.observe.dataframes import flows_dataframe
+
+        return packets_dataframe(self._stretches(), self.words) if of == "packets" else flows_dataframe(self.flows)
 
     def draw(self, ax: "Axes | None" = None, title: str = "") -> "Axes":
         """The map with accepted and blocked flows, drawn on an axis; gives the axis."""

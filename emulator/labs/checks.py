@@ -11,12 +11,9 @@ solution that opens too much fails on what nobody thought of.  Points are summed
 a CSV file; `require` raises an AssertionError that says what is missing, which is what nbgrader counts.
 """
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from emulator.model.services import Service
 from emulator.model.topology import INTERNET, Topology
 from emulator.network import Network
 from emulator.observe.explain import Explanation
+from emulator.sheets import csv_text, html_table
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 PLACEHOLDER = "...  # YOUR CODE HERE"
@@ -88,13 +86,12 @@ class Grade:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{'✓' if one.passed else '✗'}</td><td>{escape(one.name)}</td><td>{one.earned:g} / {one.points:g}</td>"
-            f"<td>{'' if one.passed else escape(one.message)}</td></tr>"
+        rows = (
+            ("✓" if one.passed else "✗", one.name, f"{one.earned:g} / {one.points:g}", "" if one.passed else one.message)
             for one in self.findings
         )
-        head = f"<p><b>{escape(self.lab)}: {self.points:g} of {self.most:g} points</b></p>"
-        return f"{head}<table><tr><th></th><th>Probe</th><th>Points</th><th>What the packets say</th></tr>{rows}</table>"
+        caption = f"{self.lab}: {self.points:g} of {self.most:g} points"
+        return html_table(caption, ["", "Probe", "Points", "What the packets say"], rows)
 
     def require(self) -> "Grade":
         """Itself if nothing is missing.
@@ -108,14 +105,11 @@ class Grade:
         return self
 
     def csv(self, student: str = "", head: bool = True) -> str:
-        """The findings as CSV text, a row a probe."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if head:
-            writer.writerow(("student", "lab", "probe", "points", "of", "message"))
+        """The findings as CSV text, a row a probe; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+        table = [["student", "lab", "probe", "points", "of", "message"]] if head else []
         for one in self.findings:
-            writer.writerow((student, self.lab, one.name, f"{one.earned:g}", f"{one.points:g}", "" if one.passed else one.message))
-        return text.getvalue()
+            table.append([student, self.lab, one.name, f"{one.earned:g}", f"{one.points:g}", "" if one.passed else one.message])
+        return csv_text(table)
 
     def to_csv(self, path: str | os.PathLike[str], student: str = "") -> None:
         """Append a row a probe: student, lab, probe, points, of, message; the head is written to a new file.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from emulator.model.ruletables import acl_html, group_html, peer_text
 from emulator.model.services import ALL, ANY_PORTS, ICMP, ICMPV6, TCP, UDP, Service, parse_service
 
 Block = IPv4Network | IPv6Network
@@ -77,6 +78,9 @@ class Rule:
         """Protocol and ports together."""
         return Service(self.protocol, self.ports)
 
+    def __str__(self) -> str:
+        return f"{self.service} with {peer_text(self.peer)}{f' ({self.description})' if self.description else ''}"
+
     def canonical(self) -> "Rule":
         """The rule as EC2 stores it: other protocols take all ports (SG-17), tcp and udp -1 is 0–65535 (SG-19)."""
         if self.protocol in (TCP, UDP):
@@ -133,6 +137,9 @@ class SecurityGroup:
         """The rules of one direction, in the order they were written."""
         return self.ingress if direction == Direction.INGRESS else (self.egress or ())
 
+    def _repr_html_(self) -> str:
+        return group_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class PrefixList:
@@ -162,6 +169,9 @@ class AclRule:
     block: Block
     place: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.number} {'allow' if self.allow else 'deny'} {Service(self.protocol, self.ports)} with {self.block}"
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkAcl:
@@ -182,6 +192,9 @@ class NetworkAcl:
         """The entries of one direction, rising."""
         entries = self.ingress if direction == Direction.INGRESS else self.egress
         return tuple(sorted(entries, key=lambda entry: entry.number))
+
+    def _repr_html_(self) -> str:
+        return acl_html(self)
 
 
 OPEN_ACL = tuple(AclRule(100 + number, True, ALL, ANY_PORTS, everyone) for number, everyone in enumerate(EVERYONE))

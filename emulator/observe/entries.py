@@ -1,12 +1,15 @@
 """What an interface remembers, in words: its tracked connections."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.clock import NS_PER_SECOND, format_time
 from emulator.datapath.state import State
-from emulator.model.services import ICMP, ICMPV6, protocol_name
+from emulator.model.services import ICMP, ICMPV6, PROTOCOL_NUMBERS, protocol_name
 from emulator.observe.words import Words
 from emulator.policy.conntrack import ESTABLISHED, RULE_MASK, STARTED_BY_A, STREAM, TAG_SHIFT, Entry
+from emulator.sheets import html_table
 from emulator.wire.addresses import address
 
 
@@ -27,6 +30,36 @@ class TrackingEntry:
     state: str
     expires_in_ns: int
     rule: str | None
+
+    def __str__(self) -> str:
+        """A row of ``conntrack -L``, and the rule."""
+        number = PROTOCOL_NUMBERS.get(self.protocol, self.protocol)
+        state = f"{self.state.upper():<11} " if self.protocol == "tcp" else ""
+        there, back = f"src={self.source} dst={self.destination}", f"src={self.destination} dst={self.source}"
+        if self.protocol in ("icmp", "icmpv6"):
+            there, back = f"{there} id={self.source_port}", f"{back} id={self.source_port}"
+        elif self.source_port or self.destination_port:
+            there += f" sport={self.source_port} dport={self.destination_port}"
+            back += f" sport={self.destination_port} dport={self.source_port}"
+        reply = "[UNREPLIED] " if self.state == "open" and self.protocol == "tcp" else ""
+        seconds = self.expires_in_ns // NS_PER_SECOND
+        return f"{self.protocol:<8} {number} {seconds} {state}{there} {reply}{back}   ({self.rule or 'no rule'})"
+
+    def _repr_html_(self) -> str:
+        return entries_html([self])
+
+
+def entries_html(entries: Sequence[TrackingEntry]) -> str:
+    """A tracking table: a row an entry."""
+    heads = ["Interface", "Number", "Protocol", "Source", "Port", "Destination", "Port", "State", "Expires in", "Opened by"]
+    rows = (
+        [
+            *(one.interface, one.number, one.protocol, one.source, one.source_port, one.destination, one.destination_port, one.state),
+            *(format_time(one.expires_in_ns), one.rule or "no rule"),
+        ]
+        for one in entries
+    )
+    return html_table(f"{len(entries)} tracked connection{'' if len(entries) == 1 else 's'}", heads, rows)
 
 
 def entries_of(words: Words, state: State, now_ns: int, only: str | None = None) -> list[TrackingEntry]:

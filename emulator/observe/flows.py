@@ -79,6 +79,11 @@ class Flow:
             "reason": self.why.to_json() if self.why else None,
         }
 
+    def __str__(self) -> str:
+        why = f", {self.why}" if self.why else ""
+        counts = f"{self.accepted} accepted, {self.dropped} dropped, {self.unsent} unsent"
+        return f"{self.source} → {self.destination} {self.label}: {self.verdict} ({counts}){why}"
+
 
 class Tally:
     """What became of a capture's packets, conversation by conversation; takes them in pieces and keeps none of them.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 from emulator.clock import format_time
@@ -11,6 +10,7 @@ from emulator.model.groups import Direction
 from emulator.model.services import ICMP, ICMPV6, Service, protocol_name
 from emulator.observe.words import NamedRule, Why, Words
 from emulator.policy.reasons import STAGE_CODE, TEXT, Reason, Stage, Verdict
+from emulator.sheets import html_table
 from emulator.wire.addresses import address
 from emulator.wire.headers import Field
 from emulator.wire.packet import Packet
@@ -120,13 +120,8 @@ class Trace:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{'✓' if step.passed else '✗'}</td><td>{escape(step.at)}</td><td>{escape(step.check)}</td>"
-            f"<td>{escape(step.text)}</td></tr>"
-            for step in self.steps
-        )
-        head = escape(("delivered " if self.accepted else "dropped ") + self.headline)
-        return f"<p><b>{head}</b></p><table><tr><th></th><th>Where</th><th>Check</th><th>Result</th></tr>{rows}</table>"
+        rows = (("✓" if step.passed else "✗", step.at, step.check, step.text) for step in self.steps)
+        return html_table(f"{'delivered' if self.accepted else 'dropped'} {self.headline}", ["", "Where", "Check", "Result"], rows)
 
 
 def steps_of(words: Words, rows: Iterable[Any], family: int, why: Why | None) -> Iterator[Step]:

@@ -49,6 +49,9 @@ class NamedRule:
         """``file:line``, of the rule or of its group."""
         return self.rule.place or self.owner.place
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.rule}"
+
 
 @dataclass(frozen=True)
 class NearMiss:
@@ -68,6 +71,9 @@ class NearMiss:
             "failed": failed,
             "text": self.text,
         }
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.rule.place})" if self.rule.place else self.text
 
 
 @dataclass(frozen=True)

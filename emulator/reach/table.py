@@ -4,8 +4,6 @@ Ends that reach the same and are reached by the same stand in one row, so that a
 speaks of every pair of its ends but of an end with itself.
 """
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,10 +17,10 @@ from emulator.model.topology import INTERNET, Topology
 from emulator.reach.analysis import Reached, analyse
 from emulator.reach.atoms import Atom, names
 from emulator.reach.ends import OUTSIDE, End, ends
+from emulator.sheets import csv_text
 
 SCHEMA = "vpcemu.reach/1"
 MOST_TRIED = 5_000  # rows up to which the other way of putting ends together is tried as well
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +101,11 @@ class Reach:
 
     def to_csv(self) -> str:
         """The rows as CSV; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["exposed", "family", "sources", "destinations", "services"])
+        table = [["exposed", "family", "sources", "destinations", "services"]]
         for row in self.rows:
             sides = ["; ".join(end.name for end in side) for side in (row.sources, row.destinations)]
-            cells = ["yes" if row.exposed else "no", f"IPv{row.family}", *sides, "; ".join(row.services)]
-            writer.writerow([harmless(cell) for cell in cells])
-        return text.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet runs: control characters replaced, an apostrophe before a sign that begins a formula.
-
-    Examples
-    --------
-    >>> harmless("=cmd|'/C calc'!A0"), harmless("web-1")
-    ("'=cmd|'/C calc'!A0", 'web-1')
-    """
-    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in cell)
-    return f"'{shown}" if cell.lstrip(" ").startswith(_FORMULA) else shown
+            table.append(["yes" if row.exposed else "no", f"IPv{row.family}", *sides, "; ".join(row.services)])
+        return csv_text(table)
 
 
 def reach(

@@ -1,5 +1,7 @@
 """Labs grade packets, and say what they saw."""
 
+import csv
+
 import pytest
 
 from emulator import Lab, Network, loads
@@ -103,6 +105,19 @@ def test_csv(tmp_path):
     assert rows[2] == "alice,The office gets in,customer does not reach web-1 SSH,2,2,"
     with pytest.raises(UsageError, match="name a file that can be written"):
         office_lab().check(SHOP).to_csv(tmp_path, "alice")
+
+
+def test_no_cell_of_the_marks_is_a_formula(tmp_path):
+    """Whoever a student claims to be, whatever a lab, a probe or a hint is called: a spreadsheet shows it and runs nothing."""
+    lab = Lab("@SUM(A1)").allow("customer", "web-1", "SSH", hint="a\n=b").answer("-1+1", "x", "y").answer("\t=2", "x", "y")
+    lab.check(SHOP).to_csv(tmp_path / "marks.csv", "=HYPERLINK(0)")
+    with (tmp_path / "marks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    cells = [cell for row in rows for cell in row]
+    assert {"'=HYPERLINK(0)", "'@SUM(A1)", "'-1+1"} <= set(cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert all(cell.isprintable() for cell in cells)
+    assert [len(row) for row in rows] == [6] * 4
 
 
 def test_answers_and_predictions():

@@ -10,7 +10,8 @@ from emulator.errors import UsageError
 from emulator.model.files import loads
 from emulator.model.services import parse_service
 from emulator.model.topology import Topology
-from emulator.reach.table import harmless, reach
+from emulator.reach.table import reach
+from emulator.sheets import harmless
 
 LAB = """
 vpcs:
