@@ -114,6 +114,8 @@ def replay(
     open_loop: Annotated[bool, typer.Option("--open-loop", help="Send every packet, also answers to blocked ones.")] = False,
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the map with its blocked flows (.png, .svg, .pdf).")] = None,
+    ladder: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw one flow as a ladder, packet by packet.")] = None,
+    flow: Annotated[int, typer.Option(metavar="N", help="Which flow --ladder draws, counted from 0 as --json lists them.")] = 0,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the interactive page, one file.")] = None,
     pcapng: Annotated[
         Path | None,
@@ -142,7 +144,7 @@ def replay(
     one_file = pcapng is not None and pcapng.suffix == ".pcapng"
     if merged and (pcapng is None or one_file):
         raise UsageError("--merged goes with --pcapng FOLDER; name a folder")
-    for output in (packets, figure, html, pcapng if one_file else None, flow_logs):
+    for output in (packets, figure, ladder, html, pcapng if one_file else None, flow_logs):
         if output is not None:
             check_writable(output)
     who = mapping_of(mapping)
@@ -160,6 +162,8 @@ def replay(
         print(printable(trouble), file=sys.stderr)
     if figure is not None:
         result.save_figure(figure)
+    if ladder is not None:
+        result.save_ladder(flow, ladder)
     if html is not None:
         result.save_html(html)
     if pcapng is not None and one_file:
@@ -174,7 +178,7 @@ def replay(
         _print_packet(result, explain)
     else:
         _print_replay(result)
-    for output in (packets, figure, html, pcapng, flow_logs):
+    for output in (packets, figure, ladder, html, pcapng, flow_logs):
         if output is not None:
             print(printable(f"{output}: written"), file=sys.stderr)
     if result.interrupted:

@@ -83,6 +83,11 @@ class Replay:
         return self._all().headers
 
     @property
+    def seen(self) -> Matrix:
+        """(n, FIELDS) int64, as ``headers`` with the capture's own addresses; of replays up to `KEPT` packets."""
+        return self._all().seen
+
+    @property
     def outcomes(self) -> Matrix:
         """(n, columns Outcome) int64, by index in the capture; of replays up to `KEPT` packets."""
         return self._all().outcomes
@@ -225,6 +230,20 @@ class Replay:
         from emulator.views.flowlines import flow_lines
 
         figure.save(self.topology, path, flow_lines(self.flows), title=title or f"{self.topology.name}: {self.run.title}")
+
+    def draw_ladder(self, flow: Flow | int, ax: "Axes | None" = None, title: str = "") -> "Axes":
+        """The ladder diagram of one of ``flows``, or of its place there, up to `KEPT` packets; gives the axis."""
+        from emulator.views.ladder import draw_ladder
+        from emulator.views.rungs import conversation
+
+        return draw_ladder(conversation(self, flow), ax, title)
+
+    def save_ladder(self, flow: Flow | int, path: str | Path, title: str = "") -> None:
+        """Write the ladder diagram of one of ``flows`` as PNG, SVG or PDF; refuses as `save_figure` does."""
+        from emulator.views.ladder import save_ladder
+        from emulator.views.rungs import conversation
+
+        save_ladder(conversation(self, flow), path, title)
 
     def save_flow_logs(self, path: str | Path, log: "FlowLog | None" = None) -> int:
         """Write what VPC Flow Logs would have: ``x.log``, ``x.log.gz`` or ``x.parquet``; gives the rows.
