@@ -30,19 +30,18 @@ from emulator.model.topology import Topology
 from emulator.observe.flows import Flow, Tally, blocked_reasons
 from emulator.observe.trace import Step, steps_of
 from emulator.observe.words import Words
+from emulator.views.pictures import Pictures
 from emulator.wire.atomic import written
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from emulator.observe.flowlogs import FlowLog
 
 SCHEMA = "vpcemu.replay/1"
 
 
 @dataclass
-class Replay:
+class Replay(Pictures):
     """The result of a replay.
 
     Parameters
@@ -117,7 +116,7 @@ class Replay:
         """Skipped packets by reason."""
         return self.tally.skipped()
 
-    def _stretches(self, until: int | None = None) -> Iterator[Stretch]:
+    def stretches(self, until: int | None = None) -> Iterator[Stretch]:
         """All packets once more, in the order of their indexes; at least up to one of them."""
         if self.kept is not None:
             yield self.kept
@@ -133,7 +132,7 @@ class Replay:
     @property
     def packets(self) -> Iterator[PacketResult]:
         """What became of each packet, by index in the capture."""
-        return (result for stretch in self._stretches() for result in stretch.results(self.words))
+        return (result for stretch in self.stretches() for result in stretch.results(self.words))
 
     def packet(self, index: int) -> PacketResult:
         """What became of one packet.
@@ -143,7 +142,7 @@ class Replay:
         UsageError : the capture has no packet of that index.
         """
         self._check(index)
-        for stretch in self._stretches(index):
+        for stretch in self.stretches(index):
             row = stretch.row(index)
             if row is not None:
                 return stretch.result(self.words, row)
@@ -205,45 +204,12 @@ class Replay:
         """
         lines = PacketLines(self.words)
         with written(path) as file:
-            for stretch in self._stretches():
+            for stretch in self.stretches():
                 file.write(lines.lines(stretch, machine=self.kept is None))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as ``replay --json`` prints it (schema ``vpcemu.replay/1``)."""
         return {"schema": SCHEMA, "packets": self.counts, "flows": [flow.to_json() for flow in self.flows], "skipped": self.skipped}
-
-    def draw(self, ax: "Axes | None" = None, title: str = "") -> "Axes":
-        """The map with accepted and blocked flows, drawn on an axis; gives the axis."""
-        from emulator.views import figure
-        from emulator.views.flowlines import flow_lines
-
-        return figure.draw(self.topology, flow_lines(self.flows), ax=ax, title=title or self.topology.name)
-
-    def save_figure(self, path: str | Path, title: str = "") -> None:
-        """Write the map with its flows as PNG, SVG or PDF.
-
-        Raises
-        ------
-        UsageError : another suffix, or a place that cannot be written to.
-        """
-        from emulator.views import figure
-        from emulator.views.flowlines import flow_lines
-
-        figure.save(self.topology, path, flow_lines(self.flows), title=title or f"{self.topology.name}: {self.run.title}")
-
-    def draw_ladder(self, flow: Flow | int, ax: "Axes | None" = None, title: str = "") -> "Axes":
-        """The ladder diagram of one of ``flows``, or of its place there, up to `KEPT` packets; gives the axis."""
-        from emulator.views.ladder import draw_ladder
-        from emulator.views.rungs import conversation
-
-        return draw_ladder(conversation(self, flow), ax, title)
-
-    def save_ladder(self, flow: Flow | int, path: str | Path, title: str = "") -> None:
-        """Write the ladder diagram of one of ``flows`` as PNG, SVG or PDF; refuses as `save_figure` does."""
-        from emulator.views.ladder import save_ladder
-        from emulator.views.rungs import conversation
-
-        save_ladder(conversation(self, flow), path, title)
 
     def save_flow_logs(self, path: str | Path, log: "FlowLog | None" = None) -> int:
         """Write what VPC Flow Logs would have: ``x.log``, ``x.log.gz`` or ``x.parquet``; gives the rows.

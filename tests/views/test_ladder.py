@@ -9,8 +9,10 @@ from matplotlib.patches import Circle, Rectangle
 from emulator import load
 from emulator.errors import UsageError
 from emulator.replay import Replay, replay
-from emulator.views.ladder import MEMORY, draw_ladder, save_ladder, size_of
+from emulator.views.figure import new_figure
+from emulator.views.ladder import MEMORY, Ladder
 from emulator.views.rungs import MOST_RUNGS, Conversation, LadderLane, Rung, conversation, rows_of
+from emulator.views.sheet import draw, save
 from tests.views.examples import HOSTILE
 
 
@@ -81,7 +83,7 @@ def test_the_picture_shows_what_the_ladder_tells(web: Replay, sql: Replay) -> No
         axis = found.draw_ladder(number)
         circles = [patch for patch in axis.patches if isinstance(patch, Circle)]
         crosses = [circle for circle in circles if circle.get_radius() == 6.5]
-        hollow = [circle for circle in circles if circle.get_radius() == 4]
+        hollow = [circle for circle in circles if circle.get_radius() == 4 and circle.get_zorder() == 5]
         bars = [patch for patch in axis.patches if isinstance(patch, Rectangle) and patch.get_width() == 4 and patch.get_zorder() == 2.5]
         verdicts = [rung.verdict for rung in told.rungs]
         assert (len(crosses), len(hollow), len(bars)) == (verdicts.count("drop") + 1, verdicts.count("unsent") + 1, len(told.entries))
@@ -90,7 +92,7 @@ def test_the_picture_shows_what_the_ladder_tells(web: Replay, sql: Replay) -> No
         for text in axis.texts:
             box = text.get_window_extent().transformed(axis.transData.inverted())
             assert box.x0 >= 0, text.get_text()
-            assert box.x1 <= size_of(told)[0], text.get_text()
+            assert box.x1 <= Ladder(told).size[0], text.get_text()
 
 
 def test_a_long_conversation_is_shortened(request: pytest.FixtureRequest, shared: Any, tmp_path: Any) -> None:
@@ -105,7 +107,7 @@ def test_a_long_conversation_is_shortened(request: pytest.FixtureRequest, shared
     assert sum(rung.packets for rung in told.rungs) == found.flows[number].packets
     assert [rung.verdict for rung in told.rungs].count("gap") == 1
     assert all(0 <= entry.first <= entry.last < MOST_RUNGS for entry in told.entries)
-    save_ladder(told, tmp_path / "long.png")
+    save(Ladder(told), tmp_path / "long.png")
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
@@ -114,9 +116,9 @@ def test_hostile_names_are_text(name: str, tmp_path: Any) -> None:
     lanes = (LadderLane(name, "", name), LadderLane(name, "security groups"), LadderLane(name))
     told = Conversation(name, lanes, (Rung(0, 0, 1, "drop", name, 0, 1, name, name), Rung(1, 2, 2, "unsent", name, 1, 1, "", name)))
     for kind in ("png", "svg", "pdf"):
-        save_ladder(told, tmp_path / f"x.{kind}")
+        save(Ladder(told), tmp_path / f"x.{kind}")
         first = (tmp_path / f"x.{kind}").read_bytes()
-        save_ladder(told, tmp_path / f"x.{kind}")
+        save(Ladder(told), tmp_path / f"x.{kind}")
         assert (tmp_path / f"x.{kind}").read_bytes() == first, "the same bytes every time"
     assert b"<script" not in (tmp_path / "x.svg").read_bytes()
 
@@ -136,11 +138,9 @@ def test_the_command_draws_a_ladder(vpcemu: Any, topologies: Any, captures: Any,
 
 def test_an_axis_of_ones_own(web: Replay) -> None:
     """The given axis is drawn on and given back; no entry of a connection that nobody tracks."""
-    from emulator.views.figure import new_figure
-
     axis = new_figure(300, 200).add_axes((0, 0, 1, 1))
     told = conversation(web, 0)
-    assert draw_ladder(told, axis) is axis
+    assert draw(Ladder(told), axis) is axis
     assert MEMORY not in [text.get_color() for text in axis.texts]
     with pytest.raises(UsageError, match="there is no flow -1"):
         conversation(web, -1)

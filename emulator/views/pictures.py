@@ -1,0 +1,66 @@
+"""The figures of a replay as its methods; matplotlib is loaded when one is asked for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from emulator.observe.flows import Flow
+    from emulator.replay import Replay
+    from emulator.views.sheet import Sheet
+
+
+class Pictures:
+    """What can be drawn of a replay.
+
+    Each ``draw_…`` draws on the given axis, which loses its frame and ticks, or on that of a new figure, and gives it;
+    each ``save_…`` writes PNG, SVG or PDF by the name's suffix, the same bytes every time, and raises UsageError for
+    another suffix or a place that cannot be written to.
+    """
+
+    @property
+    def _replay(self) -> "Replay":
+        return cast("Replay", self)
+
+    def draw(self, ax: "Axes | None" = None, title: str = "") -> "Axes":
+        """The map with accepted and blocked flows, drawn on an axis; gives the axis."""
+        from emulator.views import figure
+        from emulator.views.flowlines import flow_lines
+
+        found = self._replay
+        return figure.draw(found.topology, flow_lines(found.flows), ax=ax, title=title or found.topology.name)
+
+    def save_figure(self, path: str | Path, title: str = "") -> None:
+        """Write the map with its flows."""
+        from emulator.views import figure
+        from emulator.views.flowlines import flow_lines
+
+        found = self._replay
+        figure.save(found.topology, path, flow_lines(found.flows), title=title or f"{found.topology.name}: {found.run.title}")
+
+    def draw_ladder(self, flow: "Flow | int", ax: "Axes | None" = None, title: str = "") -> "Axes":
+        """The ladder diagram of one of ``flows``, or of its place there; of replays up to `KEPT` packets."""
+        return _draw(self._ladder(flow, title), ax)
+
+    def save_ladder(self, flow: "Flow | int", path: str | Path, title: str = "") -> None:
+        """Write the ladder diagram of one of ``flows``."""
+        _save(self._ladder(flow, title), path)
+
+    def _ladder(self, flow: "Flow | int", title: str) -> "Sheet":
+        from emulator.views.ladder import Ladder
+        from emulator.views.rungs import conversation
+
+        return Ladder(conversation(self._replay, flow), title)
+
+
+def _draw(sheet: "Sheet", ax: "Axes | None") -> "Axes":
+    from emulator.views.sheet import draw
+
+    return draw(sheet, ax)
+
+
+def _save(sheet: "Sheet", path: str | Path) -> None:
+    from emulator.views.sheet import save
+
+    save(sheet, path)
