@@ -27,6 +27,7 @@ from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.model.topology import Topology
+from emulator.observe.coverage import Coverage, coverage
 from emulator.observe.flows import Flow, Tally, blocked_reasons
 from emulator.observe.trace import Step, steps_of
 from emulator.observe.words import Words
@@ -166,15 +167,26 @@ class Replay(Pictures):
         if self.kept is not None:
             state = self.engine.state
             return self._steps(self.kept, index, state.journal[: int(state.counts[Count.STEPS, 0])])
+        found = [np.zeros((0, len(Column)), dtype=np.int64)]
+        for stretch, rows in self._again():
+            found.append(rows[rows[:, Column.PACKET] == index])
+            if stretch.row(index) is not None:
+                return self._steps(stretch, index, np.concatenate(found))
+        raise self._no_packet(index)
+
+    def _again(self) -> Iterator[tuple[Stretch, Matrix]]:
+        """All packets once more, with the steps taken until each stretch ended."""
         if STDIN in self.run.captures:
             raise UsageError("standard input is gone, and of so many packets none was kept; replay a file")
         with Running(replace(self.run, jobs=1), journal=True) as again:
-            found = [np.zeros((0, len(Column)), dtype=np.int64)]
             for stretch in again.stretches():
-                found.append(again.take_steps(index))
-                if stretch.row(index) is not None:
-                    return self._steps(stretch, index, np.concatenate(found))
-        raise self._no_packet(index)
+                yield stretch, again.take_steps()
+
+    @cached_property
+    def coverage(self) -> list[Coverage]:
+        """Every group and network ACL with the packets that each of its rules decided."""
+        journal = [self.head()[1]] if self.kept is not None else (rows for _, rows in self._again())
+        return coverage(self.words, journal)
 
     def _steps(self, stretch: Stretch, index: int, journal: Matrix) -> tuple[Step, ...]:
         row = stretch.row(index)

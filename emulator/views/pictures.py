@@ -53,6 +53,45 @@ class Pictures:
 
         return Ladder(conversation(self._replay, flow), title)
 
+    def draw_timeline(self, ax: "Axes | None" = None, title: str = "") -> "Axes":
+        """Accepted and blocked packets over time, with the top reasons; one more run for a replay that kept no packets."""
+        return _draw(self._timeline(title), ax)
+
+    def save_timeline(self, path: str | Path, title: str = "") -> None:
+        """Write accepted and blocked packets over time."""
+        _save(self._timeline(title), path)
+
+    def _timeline(self, title: str) -> "Sheet":
+        from emulator.views.timeline import Timeline
+
+        return Timeline(self._replay, title)
+
+    def draw_matrix(self, ax: "Axes | None" = None, title: str = "") -> "Axes":
+        """Who reached whom, and with what."""
+        return _draw(self._matrix(title), ax)
+
+    def save_matrix(self, path: str | Path, title: str = "") -> None:
+        """Write who reached whom."""
+        _save(self._matrix(title), path)
+
+    def _matrix(self, title: str) -> "Sheet":
+        from emulator.views.trafficmatrix import TrafficMatrix
+
+        return TrafficMatrix(self._replay, title)
+
+    def draw_coverage(self, ax: "Axes | None" = None, title: str = "") -> "Axes":
+        """The rules that packets met, and those that none did; one more run for a replay that kept no packets."""
+        return _draw(self._coverage(title), ax)
+
+    def save_coverage(self, path: str | Path, title: str = "") -> None:
+        """Write the rules that packets met, and those that none did."""
+        _save(self._coverage(title), path)
+
+    def _coverage(self, title: str) -> "Sheet":
+        from emulator.views.coveragebars import CoverageBars
+
+        return CoverageBars(self._replay, title)
+
 
 def _draw(sheet: "Sheet", ax: "Axes | None") -> "Axes":
     from emulator.views.sheet import draw
