@@ -114,6 +114,9 @@ def replay(
     open_loop: Annotated[bool, typer.Option("--open-loop", help="Send every packet, also answers to blocked ones.")] = False,
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the map with its blocked flows (.png, .svg, .pdf).")] = None,
+    focus: Annotated[
+        str, typer.Option(metavar="NAME", help="Of --figure: only an instance, subnet, group, address or the N of a flow, and its peers.")
+    ] = "",
     ladder: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw one flow as a ladder, packet by packet.")] = None,
     flow: Annotated[int, typer.Option(metavar="N", help="Which flow --ladder draws, counted from 0 as --json lists them.")] = 0,
     timeline: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw accepted and blocked packets over time, by reason.")] = None,
@@ -146,6 +149,8 @@ def replay(
 
     log = FlowLog(parse_format(flow_log_format)) if flow_log_format is not None else FlowLog()
     pictures = (figure, ladder, timeline, matrix, coverage)
+    if focus and figure is None:
+        raise UsageError("--focus goes with --figure FILE; name a file")
     for picture in pictures:
         if picture is not None:
             kind_of(picture)
@@ -169,7 +174,7 @@ def replay(
     for trouble in result.troubles:
         print(printable(trouble), file=sys.stderr)
     if figure is not None:
-        result.save_figure(figure)
+        result.save_figure(figure, focus=focus)
     if ladder is not None:
         result.save_ladder(flow, ladder)
     if timeline is not None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from emulator.model.topology import Topology
     from emulator.observe.flows import Flow
     from emulator.replay import Replay
+    from emulator.views.shapes import FlowLine
     from emulator.views.sheet import Sheet
 
 
@@ -23,21 +25,34 @@ class Pictures:
     def _replay(self) -> "Replay":
         return cast("Replay", self)
 
-    def draw(self, ax: "Axes | None" = None, title: str = "") -> "Axes":
-        """The map with accepted and blocked flows, drawn on an axis; gives the axis."""
+    def draw(self, ax: "Axes | None" = None, title: str = "", focus: str = "") -> "Axes":
+        """The map with accepted and blocked flows; with ``focus``, only what has that name, or a flow's place, and its peers.
+
+        Raises
+        ------
+        UsageError : nothing to focus on has that name.
+        """
         from emulator.views import figure
-        from emulator.views.flowlines import flow_lines
 
-        found = self._replay
-        return figure.draw(found.topology, flow_lines(found.flows), ax=ax, title=title or found.topology.name)
+        topology, lines = self._map(focus)
+        return figure.draw(topology, lines, ax=ax, title=title or topology.name)
 
-    def save_figure(self, path: str | Path, title: str = "") -> None:
-        """Write the map with its flows."""
+    def save_figure(self, path: str | Path, title: str = "", focus: str = "") -> None:
+        """Write the map with its flows, or the part that `draw` would draw."""
         from emulator.views import figure
-        from emulator.views.flowlines import flow_lines
 
-        found = self._replay
-        figure.save(found.topology, path, flow_lines(found.flows), title=title or f"{found.topology.name}: {found.run.title}")
+        topology, lines = self._map(focus)
+        about = f" – {focus}" if focus else ""
+        figure.save(topology, path, lines, title=title or f"{topology.name}: {self._replay.run.title}{about}")
+
+    def _map(self, focus: str) -> "tuple[Topology, list[FlowLine]]":
+        from emulator.views.flowlines import flow_lines
+        from emulator.views.focus import focused
+
+        topology, flows = self._replay.topology, self._replay.flows
+        if focus:
+            topology, flows = focused(topology, flows, focus)
+        return topology, flow_lines(flows)
 
     def draw_ladder(self, flow: "Flow | int", ax: "Axes | None" = None, title: str = "") -> "Axes":
         """The ladder diagram of one of ``flows``, or of its place there; of replays up to `KEPT` packets."""
