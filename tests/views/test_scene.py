@@ -342,6 +342,31 @@ def test_a_plan_has_a_place_for_every_interface() -> None:
     assert found <= {box.id for box in layout(topology).boxes}
 
 
+@pytest.mark.parametrize("egress", [False, True], ids=["on the way in", "on the way out"])
+def test_lanes_of_equals_end_where_they_died(egress: bool) -> None:
+    """What many interfaces with the same groups lost is one lane, ending at the card of those that dropped it, with their reason."""
+    topology = estate(subnets=2, instances=200)
+    enis = [eni.id for eni in topology.all(NetworkInterface)]
+    flows = [
+        FlowLine(enis[number], enis[number + 1], "tcp/22", "drop", 1, 1, enis[number + (not egress)], "", MISMATCH, egress)
+        for number in range(0, 198, 2)
+    ]
+    scene = layout(topology, flows)
+    assert sum(lane.flow.flows for lane in scene.lanes) == len(flows) > len(scene.lanes)
+    for lane in scene.lanes:
+        end = lane.flow.source if egress else lane.flow.destination
+        assert lane.place == end == lane.flow.died_at
+        assert touches(lane.points[0], box_of(topology, scene, lane.flow.source))
+        assert lane.flow.reason.startswith(f"no {'egress' if egress else 'ingress'} rule in group-0-")
+
+
+def test_an_address_that_nobody_has_starts_outside() -> None:
+    """Also where subnets are folded: an unknown address is one of the others on the Internet."""
+    topology = estate(subnets=1, instances=40)
+    scene = layout(topology, [FlowLine("", "eni-host-0-3", "tcp/22", "accept")])
+    assert touches(scene.lanes[0].points[0], scene.box("internet:others").rect)
+
+
 def test_what_joins_vpcs_is_on_their_edges() -> None:
     """A transit gateway and its lane stand on both VPCs, a customer network is reached by its VPN gateway, nodes are cards."""
     topology = joined()
