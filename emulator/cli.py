@@ -115,6 +115,14 @@ def replay(
     open_loop: Annotated[bool, typer.Option("--open-loop", help="Send every packet, also answers to blocked ones.")] = False,
     packets: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JSON line for each packet.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the map with its blocked flows (.png, .svg, .pdf).")] = None,
+    focus: Annotated[
+        str, typer.Option(metavar="NAME", help="Of --figure: only an instance, subnet, group, address or the N of a flow, and its peers.")
+    ] = "",
+    ladder: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw one flow as a ladder, packet by packet.")] = None,
+    flow: Annotated[int, typer.Option(metavar="N", help="Which flow --ladder draws, counted from 0 as --json lists them.")] = 0,
+    timeline: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw accepted and blocked packets over time, by reason.")] = None,
+    matrix: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw who reached whom, and with what.")] = None,
+    coverage: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw which rules were hit, and which never.")] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the interactive page, one file.")] = None,
     pcapng: Annotated[
         Path | None,
@@ -138,13 +146,20 @@ def replay(
     """Replay a capture through a network, and show what was blocked and why."""
     from emulator.observe.flowlogs import FlowLog, parse_format
     from emulator.replay import replay as run
+    from emulator.views.figure import kind_of
     from emulator.wire.atomic import check_writable
 
     log = FlowLog(parse_format(flow_log_format)) if flow_log_format is not None else FlowLog()
+    pictures = (figure, ladder, timeline, matrix, coverage)
+    if focus and figure is None:
+        raise UsageError("--focus goes with --figure FILE; name a file")
+    for picture in pictures:
+        if picture is not None:
+            kind_of(picture)
     one_file = pcapng is not None and pcapng.suffix == ".pcapng"
     if merged and (pcapng is None or one_file):
         raise UsageError("--merged goes with --pcapng FOLDER; name a folder")
-    for output in (packets, figure, html, pcapng if one_file else None, flow_logs):
+    for output in (packets, *pictures, html, pcapng if one_file else None, flow_logs):
         if output is not None:
             check_writable(output)
     who = mapping_of(mapping)
@@ -162,7 +177,15 @@ def replay(
     for trouble in result.troubles:
         print(printable(trouble), file=sys.stderr)
     if figure is not None:
-        result.save_figure(figure)
+        result.save_figure(figure, focus=focus)
+    if ladder is not None:
+        result.save_ladder(flow, ladder)
+    if timeline is not None:
+        result.save_timeline(timeline)
+    if matrix is not None:
+        result.save_matrix(matrix)
+    if coverage is not None:
+        result.save_coverage(coverage)
     if html is not None:
         result.save_html(html)
     if pcapng is not None and one_file:
@@ -177,7 +200,7 @@ def replay(
         _print_packet(result, explain)
     else:
         _print_replay(result)
-    for output in (packets, figure, html, pcapng, flow_logs):
+    for output in (packets, *pictures, html, pcapng, flow_logs):
         if output is not None:
             print(printable(f"{output}: written"), file=sys.stderr)
     if result.interrupted:

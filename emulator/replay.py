@@ -28,14 +28,15 @@ from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.model.topology import Topology
+from emulator.observe.coverage import Coverage, coverage
 from emulator.observe.flows import Flow, Tally, blocked_reasons
 from emulator.observe.trace import Step, steps_of
 from emulator.observe.words import Words
+from emulator.views.pictures import Pictures
 from emulator.wire.atomic import written
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from pandas import DataFrame
 
     from emulator.observe.flowlogs import FlowLog
@@ -44,7 +45,7 @@ SCHEMA = "vpcemu.replay/1"
 
 
 @dataclass
-class Replay:
+class Replay(Pictures):
     """The result of a replay.
 
     Parameters
@@ -82,6 +83,11 @@ class Replay:
         return self._all().headers
 
     @property
+    def seen(self) -> Matrix:
+        """(n, FIELDS) int64, as ``headers`` with the capture's own addresses; of replays up to `KEPT` packets."""
+        return self._all().seen
+
+    @property
     def outcomes(self) -> Matrix:
         """(n, columns Outcome) int64, by index in the capture; of replays up to `KEPT` packets."""
         return self._all().outcomes
@@ -111,7 +117,7 @@ class Replay:
         """Skipped packets by reason."""
         return self.tally.skipped()
 
-    def _stretches(self, until: int | None = None) -> Iterator[Stretch]:
+    def stretches(self, until: int | None = None) -> Iterator[Stretch]:
         """All packets once more, in the order of their indexes; at least up to one of them."""
         if self.kept is not None:
             yield self.kept
@@ -127,7 +133,7 @@ class Replay:
     @property
     def packets(self) -> Iterator[PacketResult]:
         """What became of each packet, by index in the capture."""
-        return (result for stretch in self._stretches() for result in stretch.results(self.words))
+        return (result for stretch in self.stretches() for result in stretch.results(self.words))
 
     def packet(self, index: int) -> PacketResult:
         """What became of one packet.
@@ -137,7 +143,7 @@ class Replay:
         UsageError : the capture has no packet of that index.
         """
         self._check(index)
-        for stretch in self._stretches(index):
+        for stretch in self.stretches(index):
             row = stretch.row(index)
             if row is not None:
                 return stretch.result(self.words, row)
@@ -161,15 +167,26 @@ class Replay:
         if self.kept is not None:
             state = self.engine.state
             return self._steps(self.kept, index, state.journal[: int(state.counts[Count.STEPS, 0])])
+        found = [np.zeros((0, len(Column)), dtype=np.int64)]
+        for stretch, rows in self._again():
+            found.append(rows[rows[:, Column.PACKET] == index])
+            if stretch.row(index) is not None:
+                return self._steps(stretch, index, np.concatenate(found))
+        raise self._no_packet(index)
+
+    def _again(self) -> Iterator[tuple[Stretch, Matrix]]:
+        """All packets once more, with the steps taken until each stretch ended."""
         if STDIN in self.run.captures:
             raise UsageError("standard input is gone, and of so many packets none was kept; replay a file")
         with Running(replace(self.run, jobs=1), journal=True) as again:
-            found = [np.zeros((0, len(Column)), dtype=np.int64)]
             for stretch in again.stretches():
-                found.append(again.take_steps(index))
-                if stretch.row(index) is not None:
-                    return self._steps(stretch, index, np.concatenate(found))
-        raise self._no_packet(index)
+                yield stretch, again.take_steps()
+
+    @cached_property
+    def coverage(self) -> list[Coverage]:
+        """Every group and network ACL with the packets that each of its rules decided."""
+        journal = [self.head()[1]] if self.kept is not None else (rows for _, rows in self._again())
+        return coverage(self.words, journal)
 
     def _steps(self, stretch: Stretch, index: int, journal: Matrix) -> tuple[Step, ...]:
         row = stretch.row(index)
@@ -199,7 +216,7 @@ class Replay:
         """
         lines = PacketLines(self.words)
         with written(path) as file:
-            for stretch in self._stretches():
+            for stretch in self.stretches():
                 file.write(lines.lines(stretch, machine=self.kept is None))
 
     def to_json(self) -> dict[str, Any]:
@@ -216,26 +233,7 @@ class Replay:
         from emulator.bulk.packetframe import packets_dataframe
         from emulator.observe.dataframes import flows_dataframe
 
-        return packets_dataframe(self._stretches(), self.words) if of == "packets" else flows_dataframe(self.flows)
-
-    def draw(self, ax: "Axes | None" = None, title: str = "") -> "Axes":
-        """The map with accepted and blocked flows, drawn on an axis; gives the axis."""
-        from emulator.views import figure
-        from emulator.views.flowlines import flow_lines
-
-        return figure.draw(self.topology, flow_lines(self.flows), ax=ax, title=title or self.topology.name)
-
-    def save_figure(self, path: str | Path, title: str = "") -> None:
-        """Write the map with its flows as PNG, SVG or PDF.
-
-        Raises
-        ------
-        UsageError : another suffix, or a place that cannot be written to.
-        """
-        from emulator.views import figure
-        from emulator.views.flowlines import flow_lines
-
-        figure.save(self.topology, path, flow_lines(self.flows), title=title or f"{self.topology.name}: {self.run.title}")
+        return packets_dataframe(self.stretches(), self.words) if of == "packets" else flows_dataframe(self.flows)
 
     def save_flow_logs(self, path: str | Path, log: "FlowLog | None" = None) -> int:
         """Write what VPC Flow Logs would have: ``x.log``, ``x.log.gz`` or ``x.parquet``; gives the rows.

@@ -16,7 +16,6 @@ from emulator.bulk.results import Stretch
 from emulator.bulk.shares import SharedEngine, obstacle
 from emulator.bulk.windows import Reader, Window, address_map
 from emulator.datapath.state import Count
-from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
 from emulator.model.topology import Topology
 from emulator.wire.headers import Matrix
@@ -118,13 +117,12 @@ class Running:
         self.engine.forget(window.first + count)
         self.reader.give_back(window)
 
-    def take_steps(self, index: int) -> Matrix:
-        """The steps of one packet since the last call; the others are forgotten."""
+    def take_steps(self) -> Matrix:
+        """All steps since the last call; they are forgotten."""
         state = self.engine.state
-        steps = state.journal[: int(state.counts[Count.STEPS, 0])]
+        steps: Matrix = state.journal[: int(state.counts[Count.STEPS, 0])].copy()
         state.counts[Count.STEPS, 0] = 0
-        mine: Matrix = steps[steps[:, Column.PACKET] == index].copy()
-        return mine
+        return steps
 
 
 def _ahead(windows: Iterator[Window]) -> Iterator[Window]:

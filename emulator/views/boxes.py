@@ -21,7 +21,6 @@ from emulator.model.entities import (
     EgressOnlyInternetGateway,
     ExternalHost,
     InternetGateway,
-    NetworkInterface,
     Subnet,
     Vpc,
 )
@@ -79,10 +78,7 @@ class Plan:
 
     def cell_of(self, topology: Topology, key: str) -> str:
         """The id of the card that stands for an interface, a NAT gateway or a node: its own or the folded ones'; else empty."""
-        if key in self.cells or key in self.owners:
-            return key if key in self.cells else self.owners[key]
-        entity = topology.entities.get(key)
-        return f"{entity.subnet}:others" if isinstance(entity, NetworkInterface) else ""
+        return key if key in self.cells else self.owners.get(key, "")
 
     def host_of(self, key: str) -> str:
         """The id of the card outside that stands for a host or for an unknown address."""
@@ -340,7 +336,9 @@ def _subnet(
                 owners[card.owner] = Rect(known.x, known.y, spot.right - known.x, known.h)
             parent = card.owner if card.kind == "interface" else subnet.id
             done.boxes.append(Box(card.kind, card.id, spot, parent))
-            done.owners.setdefault(card.owner, card.id)
+            if card.owner:
+                done.owners.setdefault(card.owner, card.id)
+            done.owners.update(dict.fromkeys(card.members, card.id))
             done.cells[card.id] = Cell(spot, grid.vpc.id, subnet.id, aisle)
             texts, tags = cards.fill(card, spot, style, colour)
             done.texts += texts

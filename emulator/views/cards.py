@@ -1,7 +1,7 @@
 """What stands in the subnets and outside: a card for each interface, NAT gateway and host, and how large it is drawn.
 
-A subnet past ``FOLD`` instances or interfaces shows one card with their count, and beside it those that take part in
-flows, at most ``SLOTS`` of them.
+A large subnet (see `folds`) shows a card for those with the same groups, with their count, and beside it those that
+take part in flows, at most ``SLOTS`` of them.
 """
 
 import math
@@ -14,10 +14,10 @@ from emulator.model.entities import ExternalHost, Instance, InternetGateway, Nat
 from emulator.model.groups import SecurityGroup
 from emulator.model.joined import InterfaceEndpoint, NetworkLoadBalancer
 from emulator.model.topology import Topology
+from emulator.views.folds import fold_ids
 from emulator.views.shapes import Rect, Tag, Text
 from emulator.views.text import clean, cut, width
 
-FOLD = 30
 FOLD_HOSTS = 12
 SLOTS = 11
 OTHERS = "internet:others"
@@ -59,7 +59,7 @@ SMALLEST = 5.6  # the smallest size that a long address is shrunk to
 class Card:
     """One card: its kind and id, the instance it belongs to, its texts and its security groups (id and text).
 
-    ``aside`` stands at the end of the first line, if there is room.
+    ``aside`` stands at the end of the first line, if there is room; ``members`` are the interfaces that a fold stands for.
     """
 
     kind: str
@@ -69,6 +69,7 @@ class Card:
     lines: tuple[str, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
     aside: str = ""
+    members: tuple[str, ...] = ()
 
 
 def height(card: Card, style: Style) -> float:
@@ -101,14 +102,19 @@ def cards_of(topology: Topology, wanted: Iterable[str]) -> dict[str, list[Card]]
             lines = (noun, str(node.private_ip), *([f"{node.public_ip} (public)"] if node.public_ip else []))
             nats.setdefault(node.subnet, []).append(Card("nat", node.interface or kept.id, kept.id, kept.name, lines, groups))
     asked = list(dict.fromkeys(wanted))
+    behind = fold_ids(topology)
     done: dict[str, list[Card]] = {}
     for subnet, enis in by_subnet.items():
         enis = sorted(enis, key=lambda eni: order.get(eni.instance, -1))
         cards = nats.get(subnet, [])
-        if len(enis) > FOLD:
+        if enis and enis[0].id in behind:
             here = {eni.id: eni for eni in enis}
             shown = [here[key] for key in asked if key in here][:SLOTS]
-            cards = [*cards, _folded(topology, subnet, enis), *(_interface(topology, eni, count) for eni in shown)]
+            together: dict[str, list[NetworkInterface]] = {}
+            for eni in enis:
+                together.setdefault(behind[eni.id], []).append(eni)
+            folds = (_folded(topology, card, members) for card, members in together.items())
+            cards = [*cards, *folds, *(_interface(topology, eni, count) for eni in shown)]
         else:
             cards = [*cards, *(_interface(topology, eni, count) for eni in enis)]
         done[subnet] = cards
@@ -126,13 +132,15 @@ def _interface(topology: Topology, eni: NetworkInterface, count: Counter[str]) -
     return Card("interface", eni.id, eni.instance, title, tuple(lines), groups, eni.name if alone else "")
 
 
-def _folded(topology: Topology, subnet: str, enis: Sequence[NetworkInterface]) -> Card:
+def _folded(topology: Topology, card: str, enis: Sequence[NetworkInterface]) -> Card:
     members = Counter(group for eni in enis for group in eni.security_groups)
     instances = len({eni.instance for eni in enis})
     title = f"{instances} instances" if instances != 1 else "1 instance"
-    lines = ("drawn when they have flows",) if len(enis) == instances else (f"{len(enis)} interfaces", "drawn when they have flows")
-    groups = tuple((group, f"{topology.display(group)} {number}") for group, number in members.most_common())
-    return Card("fold", f"{subnet}:others", "", title, lines, groups)
+    lines = ("the busy ones are drawn",) if len(enis) == instances else (f"{len(enis)} interfaces", "the busy ones are drawn")
+    groups = tuple(
+        (group, topology.display(group) + ("" if number == len(enis) else f" {number}")) for group, number in members.most_common()
+    )
+    return Card("fold", card, "", title, lines, groups, members=tuple(eni.id for eni in enis))
 
 
 def hosts_of(topology: Topology, wanted: Iterable[str]) -> list[Card]:

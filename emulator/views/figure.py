@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.errors import CaptureError, UsageError
 from emulator.model.topology import Topology
 from emulator.views.scene import FlowLine, layout
-from emulator.views.shapes import Box, Callout, Lane, Mark, Point, Scene, Text
+from emulator.views.shapes import Box, Callout, Lane, Mark, Point, Rect, Scene, Text
 from emulator.wire.atomic import written
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ INK = {
     "public": "#4D6B00",
     "private": "#00696B",
     "isolated": "#3D5A99",
+    "accept": ACCEPT,
+    "remembered": "#0B6E69",
 }
 # kind: face, edge, line, width, corner, layer
 LOOK: dict[str, tuple[str, str, str | tuple[int, tuple[float, ...]], float, float, int]] = {
@@ -255,6 +257,14 @@ class Pen:
                 alpha=alpha,
             )
         )
+
+    def plain(self, rect: Rect, face: str, edge: str = "none", hatch: str = "", layer: float = 3) -> None:
+        """A rectangle, hatched in the colour of its edge."""
+        from matplotlib.patches import Rectangle
+
+        patch = Rectangle((rect.x, rect.y), rect.w, rect.h, facecolor=face, edgecolor=edge, hatch=hatch or None, zorder=layer)
+        patch.set_linewidth(0.6 * self.scale if edge != "none" else 0)
+        self.ax.add_patch(patch)
 
     def text(self, text: Text, layer: float, turn: float = 0) -> None:
         """A text as it is: nothing in it is a command, and what the font lacks is replaced; turned by degrees, leftwards."""

@@ -5,7 +5,7 @@ Verdicts, steps, candidate rules and tracking entries are the engine's own; the 
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from emulator.datapath.state import Outcome
 from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
 from emulator.model.entities import NetworkInterface
-from emulator.model.groups import Direction, GroupPeer, ListPeer, Rule, SecurityGroup
+from emulator.model.groups import Direction, SecurityGroup
 from emulator.model.services import Service, protocol_name
 from emulator.model.topology import Topology
+from emulator.observe.coverage import peer_name
 from emulator.observe.details import candidates
 from emulator.observe.entries import entries_of
 from emulator.observe.flows import Flow
@@ -27,6 +28,7 @@ from emulator.policy.reasons import STAGE_CODE, Stage, Verdict
 from emulator.replay import Replay
 from emulator.views.bundles import fate
 from emulator.views.flowlines import flow_lines
+from emulator.views.folds import folded
 from emulator.views.scene import Scene, layout
 from emulator.views.text import clean
 from emulator.wire.addresses import address
@@ -52,10 +54,10 @@ def page_data(replay: Replay) -> dict[str, Any]:
         "capture": replay.run.title,
         "counts": replay.counts,
         "skipped": replay.skipped,
-        "scene": asdict(scene),
+        "scene": asdict(replace(scene, together={})),
         "names": _names(topology, scene),
         "interfaces": {eni.id: _interface(topology, eni) for eni in _shown(topology, scene)},
-        "flows": [_flow(flow, lanes) for flow in flows],
+        "flows": [_flow(flow, lanes.get(way, -1)) for flow, way in zip(flows, _fates(topology, flows, scene), strict=True)],
         "packets": made.packets,
         "ways": made.ways,
         "entries": made.entries,
@@ -110,7 +112,7 @@ def _interface(topology: Topology, eni: NetworkInterface) -> dict[str, Any]:
                 "name": group.name,
                 "description": group.description,
                 "rules": [
-                    [way.name.lower(), str(Service(rule.protocol, rule.ports)), _peer(topology, rule), rule.description, rule.place]
+                    [way.name.lower(), str(Service(rule.protocol, rule.ports)), peer_name(topology, rule), rule.description, rule.place]
                     for way in (Direction.INGRESS, Direction.EGRESS)
                     for rule in group.rules(way)[:RULES]
                 ],
@@ -120,21 +122,21 @@ def _interface(topology: Topology, eni: NetworkInterface) -> dict[str, Any]:
     }
 
 
-def _peer(topology: Topology, rule: Rule) -> str:
-    if isinstance(rule.peer, GroupPeer):
-        return topology.display(rule.peer.group)
-    return topology.display(rule.peer.list) if isinstance(rule.peer, ListPeer) else str(rule.peer)
+def _fates(topology: Topology, flows: list[Flow], scene: Scene) -> Iterator[tuple[str, ...]]:
+    """What the lane of each flow has in common; nothing for one that is not drawn."""
+    for flow in flows:
+        line = folded(topology, flow_lines([flow]), scene.together)
+        yield fate(line[0]) if line else ()
 
 
-def _flow(flow: Flow, lanes: dict[tuple[str, ...], int]) -> dict[str, Any]:
-    line = next(iter(flow_lines([flow])), None)
+def _flow(flow: Flow, lane: int) -> dict[str, Any]:
     return {
         **flow.to_json(),
         "from": [str(flow.source), flow.source.ip, flow.source.port, flow.source.id],
         "to": [str(flow.destination), flow.destination.ip, flow.destination.port, flow.destination.id],
         "label": flow.label,
         "time_ns": flow.first_time_ns,
-        "lane": lanes.get(fate(line), -1) if line else -1,
+        "lane": lane,
     }
 
 

@@ -166,8 +166,8 @@ def _death(topology: Topology, plan: Plan, flow: FlowLine, stops: list[End]) -> 
         return None
     first, last = stops[0], stops[-1]
     entity = topology.entities.get(flow.died_at)
-    if isinstance(entity, NetworkInterface | NatGateway):
-        cell = plan.cell_of(topology, entity.id)
+    cell = plan.cell_of(topology, flow.died_at)
+    if cell:
         if cell == first.key and (flow.egress or cell != last.key):
             return End("stub", cell)
         if cell in [stop.key for stop in stops]:

@@ -7,7 +7,7 @@ give it tracks of its own; `callouts` puts words where there is room.  `emulator
 from collections.abc import Iterable, Sequence
 
 from emulator.model.topology import Topology
-from emulator.views import boxes, bundles, callouts, cards
+from emulator.views import boxes, bundles, callouts, cards, folds
 from emulator.views.lanes import lanes as routed
 from emulator.views.shapes import Box, Callout, FlowLine, Label, Lane, Mark, Rect, Scene, Tag, Text
 from emulator.views.text import cut, width
@@ -22,7 +22,8 @@ def layout(topology: Topology, flows: Iterable[FlowLine] = (), title: str = "", 
 
     Parameters
     ----------
-    flows : those between the same two ends with the same fate become one lane (see `bundles`).
+    flows : those between the same two ends with the same fate become one lane (see `bundles`), and so do those of
+        interfaces that share a card (see `folds`).
     title : the topology's name if empty.
     drawn : at most so many accepted lanes, and so many blocked ones, those with the most packets.
 
@@ -32,14 +33,17 @@ def layout(topology: Topology, flows: Iterable[FlowLine] = (), title: str = "", 
     >>> [box.id for box in scene.boxes]
     ['internet:others', 'internet']
     """
-    given = bundles.bundled(flows)
+    flows = list(flows)
+    together = folds.homes(topology, flows, 2 * drawn)
+    given = bundles.bundled(folds.folded(topology, flows, together) if together else flows)
     shown, left_out = bundles.chosen(given, drawn)
     # By what flows between two ends alone, so that no box moves when a verdict changes.
     packets: dict[tuple[str, str], int] = {}
     for flow in given:
         packets[flow.source, flow.destination] = packets.get((flow.source, flow.destination), 0) + flow.packets
+    cards_drawn = set(together.values())
     most = sorted(packets, key=lambda pair: (-packets[pair], pair))[: 2 * drawn]
-    ends = [end for source, target in most for end in (target, source)]
+    ends = [end for source, target in most for end in (target, source) if end not in cards_drawn]
     plan = boxes.plan(topology, ends)
     lanes = routed(topology, plan, shown)
     grown = plan.head
@@ -68,6 +72,7 @@ def layout(topology: Topology, flows: Iterable[FlowLine] = (), title: str = "", 
         callouts.labels(plan, lanes, speaking),
         legend,
         left_out,
+        together,
     )
 
 

@@ -169,7 +169,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture laid out, ready to be drawn; boxes stand where they stand, whatever becomes of the flows."""
+    """A picture laid out, ready to be drawn; boxes stand where they stand, whatever becomes of the flows.
+
+    ``together`` has the cards in which interfaces stand whose flows are drawn together.
+    """
 
     width: float
     height: float
@@ -182,6 +185,7 @@ class Scene:
     labels: tuple[Label, ...] = ()
     legend: tuple[Lane, ...] = ()
     left_out: str = field(default="")
+    together: dict[str, str] = field(default_factory=dict)
 
     def box(self, entity_id: str) -> Box:
         """The box of an entity; KeyError if it has none."""

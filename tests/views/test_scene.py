@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from emulator.model.entities import Instance, NetworkInterface, Subnet, Vpc
 from emulator.model.topology import Topology
 from emulator.views.boxes import plan
-from emulator.views.callouts import reason, strokes
+from emulator.views.callouts import strokes
+from emulator.views.folds import fold_ids
 from emulator.views.gates import KINDS
+from emulator.views.phrases import reason
 from emulator.views.scene import FlowLine, layout
 from emulator.views.shapes import Box, Lane, Rect, Scene, Text
 from emulator.views.text import width
@@ -277,7 +279,7 @@ def test_hostile_names_stay_in_their_places(name: str) -> None:
 
 
 def test_five_thousand_flows_of_five_hundred_instances_take_bounded_time() -> None:
-    """A large replay is laid out in seconds and drawn with a bounded number of lanes."""
+    """A large replay is laid out in seconds and drawn with a bounded number of lanes, those of equals together."""
     topology = estate(subnets=9, instances=500, zones=3)
     enis = [eni.id for eni in topology.all(NetworkInterface)]
     flows = [
@@ -289,8 +291,9 @@ def test_five_thousand_flows_of_five_hundred_instances_take_bounded_time() -> No
     start = time.process_time()
     scene = layout(topology, flows)
     assert time.process_time() - start < 10
-    assert len(scene.lanes) == 20
+    assert 10 < len(scene.lanes) <= 20
     assert scene.left_out.endswith("flows not drawn")
+    assert sum(lane.flow.flows for lane in scene.lanes) > 100 * len(scene.lanes)
     assert reason(topology, scene.lanes[-1].flow).startswith("no ingress rule in group-0-")
 
 
@@ -299,9 +302,7 @@ def box_of(topology: Topology, scene: Scene, key: str) -> Rect:
     for box in scene.boxes:
         if box.id == key and box.kind != "instance":
             return box.rect
-    entity = topology.entities.get(key)
-    fold = f"{entity.subnet}:others" if isinstance(entity, NetworkInterface) else "internet:others"
-    return scene.box(fold).rect
+    return scene.box(fold_ids(topology).get(key, "internet:others")).rect
 
 
 def touches(point: tuple[float, float], rect: Rect, gap: float = 0.5) -> bool:
@@ -333,10 +334,37 @@ def shared(one: tuple[tuple[float, float], tuple[float, float]], other: tuple[tu
 
 
 def test_a_plan_has_a_place_for_every_interface() -> None:
-    """An interface that is not drawn stands behind its subnet's fold."""
+    """An interface that is not drawn stands behind a card that those with its groups share; of many groups, behind one."""
     topology = estate(subnets=1, instances=40)
     made = plan(topology)
-    assert {made.cell_of(topology, eni.id) for eni in topology.all(NetworkInterface)} == {"subnet-0-0:others"}
+    found = {made.cell_of(topology, eni.id) for eni in topology.all(NetworkInterface)}
+    assert found == {f"subnet-0-0:sg-group-0-{number}" for number in range(3)}
+    assert found <= {box.id for box in layout(topology).boxes}
+
+
+@pytest.mark.parametrize("egress", [False, True], ids=["on the way in", "on the way out"])
+def test_lanes_of_equals_end_where_they_died(egress: bool) -> None:
+    """What many interfaces with the same groups lost is one lane, ending at the card of those that dropped it, with their reason."""
+    topology = estate(subnets=2, instances=200)
+    enis = [eni.id for eni in topology.all(NetworkInterface)]
+    flows = [
+        FlowLine(enis[number], enis[number + 1], "tcp/22", "drop", 1, 1, enis[number + (not egress)], "", MISMATCH, egress)
+        for number in range(0, 198, 2)
+    ]
+    scene = layout(topology, flows)
+    assert sum(lane.flow.flows for lane in scene.lanes) == len(flows) > len(scene.lanes)
+    for lane in scene.lanes:
+        end = lane.flow.source if egress else lane.flow.destination
+        assert lane.place == end == lane.flow.died_at
+        assert touches(lane.points[0], box_of(topology, scene, lane.flow.source))
+        assert lane.flow.reason.startswith(f"no {'egress' if egress else 'ingress'} rule in group-0-")
+
+
+def test_an_address_that_nobody_has_starts_outside() -> None:
+    """Also where subnets are folded: an unknown address is one of the others on the Internet."""
+    topology = estate(subnets=1, instances=40)
+    scene = layout(topology, [FlowLine("", "eni-host-0-3", "tcp/22", "accept")])
+    assert touches(scene.lanes[0].points[0], scene.box("internet:others").rect)
 
 
 def test_what_joins_vpcs_is_on_their_edges() -> None:
