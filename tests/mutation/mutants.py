@@ -140,7 +140,10 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
 
 def _of_text(node: ast.BinOp) -> bool:
     """Whether an operation is on lists or texts by the look of it, where another operator would not even run."""
-    return any(isinstance(side, ast.List | ast.JoinedStr | ast.ListComp) or isinstance(getattr(side, "value", None), str) for side in (node.left, node.right))
+    return any(
+        isinstance(side, ast.List | ast.JoinedStr | ast.ListComp) or isinstance(getattr(side, "value", None), str)
+        for side in (node.left, node.right)
+    )
 
 
 class _Exchange(ast.NodeTransformer):
