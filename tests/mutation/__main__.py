@@ -21,7 +21,13 @@ from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.runs import Runs
 
 SURVIVORS = Path(__file__).parent / "survivors.md"
+SURVIVED = "SURVIVED"
 TESTS = ("tests/policy", "tests/vpc", "tests/golden", "tests/datapath", "tests/reach")
+
+
+def told(module: Path, mutant: Mutant) -> str:
+    """A mutant in a line of the log."""
+    return f"{module}:{mutant.line} {mutant.title}"
 
 
 class Campaign:
@@ -31,12 +37,15 @@ class Campaign:
     ----------
     modules : the modules to change
     sample : how many mutants at most, drawn by a fixed seed; 0 takes all
+    again : what an earlier run printed, of which the survivors alone are taken; empty takes all
     longest : seconds; tests that take longer are left out
     """
 
-    def __init__(self, modules: list[Path], sample: int, longest: float) -> None:
+    def __init__(self, modules: list[Path], sample: int, again: str, longest: float) -> None:
         self.longest = longest
-        self.chosen = [(module, mutant) for module in modules for mutant in mutants(module)]
+        survived = {line.split(" s ", 1)[1] for line in again.splitlines() if line.endswith(SURVIVED)}
+        every = ((module, mutant) for module in modules for mutant in mutants(module))
+        self.chosen = [(module, mutant) for module, mutant in every if not again or f"{told(module, mutant)} {SURVIVED}" in survived]
         if sample and sample < len(self.chosen):
             self.chosen = [self.chosen[at] for at in sorted(random.Random(0).sample(range(len(self.chosen)), sample))]
         self.survivors: list[tuple[Path, Mutant]] = []
@@ -56,8 +65,8 @@ class Campaign:
             killer = runs.killer(module, mutant)
             if killer is None:
                 self.survivors.append((module, mutant))
-            told = f"killed by {killer}" if killer else "SURVIVED"
-            print(f"{number}/{len(self.chosen)} {time.monotonic() - began:.0f} s {module}:{mutant.line} {mutant.title} {told}", flush=True)
+            end = f"killed by {killer}" if killer else SURVIVED
+            print(f"{number}/{len(self.chosen)} {time.monotonic() - began:.0f} s {told(module, mutant)} {end}", flush=True)
         return True
 
     def report(self) -> int:
@@ -76,11 +85,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.split("\n")[0])
     parser.add_argument("paths", nargs="+", type=Path, help="modules or folders of them, emulator/policy")
     parser.add_argument("--sample", type=int, default=0, help="so many mutants, drawn by a fixed seed")
+    parser.add_argument("--again", type=Path, metavar="LOG", help="what an earlier run printed: its survivors alone")
     parser.add_argument("--longest", type=float, default=2, help="seconds; tests that take longer are left out")
     parser.add_argument("--tests", nargs="+", default=TESTS, help="what may kill")
     options = parser.parse_args()
     modules = [module for path in options.paths for module in ([path] if path.is_file() else sorted(path.glob("*.py")))]
-    campaign = Campaign(modules, options.sample, options.longest)
+    campaign = Campaign(modules, options.sample, options.again.read_text(encoding="utf-8") if options.again else "", options.longest)
     flags = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"]
     code = pytest.main([*flags, *options.tests], plugins=[campaign])
     return int(code) or min(1, campaign.report())
