@@ -48,12 +48,14 @@ class Mutant(NamedTuple):
 
     Attributes
     ----------
-    place : the function or class it is in, empty at the top of the module; of a number also the expression
+    function : the function it is in, empty at the top of the module or of a class
+    place : the same with its class; of a number also the expression
     line : where it is
     before, after : the piece of source, as it is and as it becomes
     tree : the whole changed module
     """
 
+    function: str
     place: str
     line: int
     before: str
@@ -76,7 +78,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
             replacement = list(_changes(target))[version]
             whole = ast.fix_missing_locations(_Exchange(target, ast.copy_location(replacement, target)).visit(fresh))
             where = f"{place}, in `{_line(parent)}`" if isinstance(node, ast.Constant) and isinstance(parent, ast.expr) else place
-            yield Mutant(where, node.lineno, _line(node), _line(changed), whole)
+            yield Mutant(place.rpartition(".")[2], where, node.lineno, _line(node), _line(changed), whole)
 
 
 def _line(node: ast.AST) -> str:
@@ -95,9 +97,9 @@ def _sites(node: ast.AST, place: str) -> Iterator[tuple[ast.expr | ast.stmt, ast
             if isinstance(child, ast.ClassDef):
                 if any(isinstance(base, ast.Name) and base.id in _NAMING for base in child.bases):
                     continue
-                inner = child.name
+                inner = f"{child.name}."
             elif isinstance(child, ast.FunctionDef):
-                inner = f"{place}.{child.name}" if isinstance(node, ast.ClassDef) else child.name
+                inner = f"{place if isinstance(node, ast.ClassDef) else ''}{child.name}"
             if isinstance(child, ast.expr | ast.stmt):
                 yield child, node, inner
             yield from _sites(child, inner)

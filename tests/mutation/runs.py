@@ -6,8 +6,10 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from tests.mutation.mutants import Mutant
 
 PATIENCE = 5  # times a test's own time, and so many seconds; a mutant that takes longer is a loop
+PACKAGE = f"{os.sep}emulator{os.sep}"
 MEMORY = 6 << 30  # bytes of address space, of which most is never touched
 
 
@@ -24,11 +27,12 @@ class Runs:
     def __init__(self, session: pytest.Session) -> None:
         self._session = session
         self._seconds = {item.nodeid: 60.0 for item in session.items}
+        self._entered: dict[str, list[list[str]]] = {}
         self._killed: dict[str, int] = {}
         self._count = 0
 
     def measure(self, longest: float) -> None:
-        """Run everything unchanged, note each test's time, and leave out those that take longer than so many seconds.
+        """Run everything unchanged, note what each test takes and enters, and leave out those longer than so many seconds.
 
         Raises
         ------
@@ -37,8 +41,8 @@ class Runs:
         told = self._in_child(None)
         if isinstance(told, str):
             sys.exit(f"{told} fails without any change")
-        self._seconds = told
-        self._session.items[:] = [item for item in self._session.items if told[item.nodeid] <= longest]
+        self._seconds, self._entered = told
+        self._session.items[:] = [item for item in self._session.items if self._seconds[item.nodeid] <= longest]
 
     def killer(self, module: Path, mutant: Mutant) -> str | None:
         """The test that noticed; None if none did."""
@@ -49,11 +53,16 @@ class Runs:
         self._killed[told] = self._count
         return told
 
-    def _order(self) -> list[pytest.Item]:
-        return sorted(self._session.items, key=lambda item: (-self._killed.get(item.nodeid, 0), self._seconds[item.nodeid]))
+    def _order(self, change: tuple[Path, Mutant] | None) -> list[pytest.Item]:
+        """The tests that enter the changed function, or all: those that killed lately first, then by their time."""
+        items = self._session.items
+        if change is not None and change[1].function:
+            place = [str(change[0].resolve()), change[1].function]
+            items = [item for item in items if place in self._entered[item.nodeid]]
+        return sorted(items, key=lambda item: (-self._killed.get(item.nodeid, 0), self._seconds[item.nodeid]))
 
     def _in_child(self, change: tuple[Path, Mutant] | None) -> Any:
-        """The first test that failed, or the seconds of all if none did."""
+        """The first test that failed; if none did, the seconds of each and the functions that it entered."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
@@ -77,18 +86,36 @@ class Runs:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         if change is not None:
             apply(*change)
-        order, seconds = self._order(), {}
+        order, seconds, entered = self._order(change), {}, {}
         for at, item in enumerate(order):
             _tell(pipe, item.nodeid)
             following = order[at + 1] if at + 1 < len(order) else None
             signal.alarm(int(PATIENCE * (1 + self._seconds[item.nodeid])))
             began = time.monotonic()
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
-            seconds[item.nodeid] = time.monotonic() - began
+            with _watched(change is None) as functions:
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            seconds[item.nodeid], entered[item.nodeid] = time.monotonic() - began, sorted(functions)
             if self._session.testsfailed:
                 return
         signal.alarm(0)
-        _tell(pipe, seconds)
+        _tell(pipe, [seconds, entered])
+
+
+@contextmanager
+def _watched(really: bool) -> Iterator[set[tuple[str, str]]]:
+    """The functions of the project, as file and name, that are entered meanwhile."""
+    found: set[tuple[str, str]] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and PACKAGE in frame.f_code.co_filename:
+            found.add((frame.f_code.co_filename, frame.f_code.co_name))
+
+    if really:
+        sys.setprofile(note)
+    try:
+        yield found
+    finally:
+        sys.setprofile(None)
 
 
 def _tell(pipe: int, what: object) -> None:
