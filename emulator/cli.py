@@ -140,6 +140,13 @@ def replay(
     follow: Annotated[bool, typer.Option("--follow", help="Print each packet as tcpdump does, with verdict and reason.")] = False,
     explain: Annotated[int | None, typer.Option("--explain", metavar="INDEX", help="Tell every step of this packet.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Cores that share a large capture; same results.")] = 1,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Note here how far it has come, for --resume; gone when it is done.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the --checkpoint file, if it is there.")] = False,
+    checkpoint_s: Annotated[
+        float, typer.Option("--checkpoint-seconds", metavar="N", min=0, help="Seconds from one checkpoint to the next.")
+    ] = 60,
     parameter: Parameters = None,
     as_json: Json = False,
 ) -> None:
@@ -149,6 +156,8 @@ def replay(
     from emulator.views.figure import kind_of
     from emulator.wire.atomic import check_writable
 
+    if resume and checkpoint is None:
+        raise UsageError("--resume goes on from a checkpoint; name it with --checkpoint FILE")
     log = FlowLog(parse_format(flow_log_format)) if flow_log_format is not None else FlowLog()
     pictures = (figure, ladder, timeline, matrix, coverage)
     if focus and figure is None:
@@ -173,9 +182,14 @@ def replay(
         packets=packets,
         jobs=jobs,
         flow_logs=flow_logs is not None,
+        checkpoint=checkpoint,
+        resume=resume,
+        checkpoint_s=checkpoint_s,
     )
     for trouble in result.troubles:
         print(printable(trouble), file=sys.stderr)
+    if result.interrupted and checkpoint is not None:
+        raise typer.Exit(130)
     if figure is not None:
         result.save_figure(figure, focus=focus)
     if ladder is not None:

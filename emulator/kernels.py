@@ -53,10 +53,14 @@ def digest() -> str:
     return state.hexdigest()[:16]
 
 
+def cache_base() -> Path:
+    """The user's folder for what is kept between runs."""
+    return Path(os.environ.get("VPCEMU_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpcemu")
+
+
 def cache_folder() -> Path:
     """Where compiled kernels are kept between runs; a private temporary folder if no home can be written to."""
-    base = Path(os.environ.get("VPCEMU_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpcemu")
-    folder = base / f"kernels-{digest()}"
+    folder = cache_base() / f"kernels-{digest()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 
 from emulator.bulk.annotated import annotate, annotate_interfaces
+from emulator.bulk.checkpoint import EVERY_S, Checkpoint
 from emulator.bulk.following import FollowedPacket, followed
 from emulator.bulk.results import PacketLines, PacketResult, Stretch
 from emulator.bulk.running import KEPT, STDIN, Run, Running, Source, stop_on_interrupt
@@ -314,6 +315,9 @@ def replay(
     jobs: int = 1,
     flow_logs: bool = False,
     follow: Callable[[FollowedPacket], object] | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_s: float = EVERY_S,
 ) -> Replay:
     """Feed a capture through a topology.
 
@@ -329,23 +333,42 @@ def replay(
     jobs : threads that share the packets, by who talks to whom; the results are those of one
     follow : called with each packet as soon as its way has ended; standard input is then read packet by packet, not in
         windows, so that packets with times out of order are sent as they come
+    checkpoint : a file to note in how far the replay has come; it is gone when the replay is done
+    resume : go on from the checkpoint, if there is one
+    checkpoint_s : seconds from one checkpoint to the next
 
     Raises
     ------
-    CaptureError : a file is no capture, or one cannot be written.  UsageError : the map names something unknown.
+    CaptureError : a file is no capture, or one cannot be written.
+    UsageError : the map names something unknown; a checkpoint of something else.
     """
     captures = tuple(os.fspath(one) for one in ((capture,) if isinstance(capture, str | os.PathLike) else capture))
+    if checkpoint is not None and STDIN in captures:
+        raise UsageError("--checkpoint: standard input cannot be read again; name a file")
     run = Run(topology, captures, map or {}, open_loop, compiled, jobs, flow_logs, live=follow is not None and STDIN in captures)
-    with Running(run) as running, written(packets) if packets is not None else nullcontext() as file, stop_on_interrupt(running):
-        return _replayed(run, running, file, _bar(running.reader) if progress else None, follow)
+    with Running(run) as running, stop_on_interrupt(running):
+        tally, bar = Tally(), _bar(running.reader) if progress else None
+        if checkpoint is None:
+            with written(packets) if packets is not None else nullcontext() as file:
+                return _replayed(running, tally, file, bar, follow)
+        with Checkpoint(checkpoint, running, tally, resume=resume, every_s=checkpoint_s, output=packets) as keeper:
+            return _replayed(running, tally, keeper.file, bar, follow, keeper)
 
 
-def _replayed(run: Run, running: Running, file: BinaryIO | None, bar: Any, follow: Callable[[FollowedPacket], object] | None) -> Replay:
-    tally, engine, reader = Tally(), running.engine, running.reader
+def _replayed(
+    running: Running,
+    tally: Tally,
+    file: BinaryIO | None,
+    bar: Any,
+    follow: Callable[[FollowedPacket], object] | None,
+    keeper: Checkpoint | None = None,
+) -> Replay:
+    run, engine, reader = running.run, running.engine, running.reader
     lines = PacketLines(running.words) if file is not None else None
-    kept: list[Stretch] | None = []
+    kept: list[Stretch] | None = [] if not tally.packets else None
+    at_rest = keeper.at_rest if keeper is not None else None
     try:
-        for stretch in running.stretches(lambda: bar.update(reader.position - bar.n) if bar is not None else None):
+        for stretch in running.stretches(lambda: bar.update(reader.position - bar.n) if bar is not None else None, at_rest):
             tally.add(stretch.headers, stretch.seen, stretch.outcomes, stretch.first, running.machine)
             if file is not None and lines is not None:
                 file.write(lines.lines(stretch, running.machine))
@@ -359,12 +382,13 @@ def _replayed(run: Run, running: Running, file: BinaryIO | None, bar: Any, follo
     finally:
         if bar is not None:
             bar.close()
-    troubles = list(reader.troubles)
+    troubles = [*([keeper.note] if keeper is not None and keeper.note else []), *reader.troubles]
     if running.obstacle:
         troubles.append(f"{run.name}: replayed by one core: {running.obstacle}")
     if running.stopped:
+        then = "what follows is about these" if keeper is None else "--resume goes on from its last checkpoint"
         share = f", {100 * reader.position // reader.size} % of the capture" if reader.size else ""
-        troubles.append(f"{run.name}: interrupted after {tally.packets:,} packets{share}; what follows is about these")
+        troubles.append(f"{run.name}: interrupted after {tally.packets:,} packets{share}; {then}")
     return Replay(run, engine, running.words, tally, _joined(kept) if kept is not None else None, troubles, running.stopped)
 
 

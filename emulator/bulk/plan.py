@@ -41,19 +41,30 @@ class Plan:
         """As `Engine.feed`; edits happen between the packets."""
         if not len(headers):
             return
-        times = headers[:, Field.TIME_NS]
-        if self._began_ns is None:
-            self._began_ns = int(times[0])
-            self._engine.begin(self._began_ns)
+        times, began_ns = headers[:, Field.TIME_NS], self._begin(headers)
         self._engine.make_room(len(headers))  # parts by time are no parts by index
         done = 0
-        while self._coming and self._began_ns + self._coming[0][0] <= times[-1]:
-            cut = int(np.searchsorted(times, self._began_ns + self._coming[0][0]))
+        while self._coming and began_ns + self._coming[0][0] <= times[-1]:
+            cut = int(np.searchsorted(times, began_ns + self._coming[0][0]))
             if cut > done:
                 self._engine.feed(headers[done:cut])
             done = cut
             self._edit()
         self._engine.feed(headers[done:])
+
+    def pass_by(self, headers: Matrix) -> None:
+        """Make the edits of a stretch that another run has fed already, whose state the engine will be given."""
+        if len(headers):
+            began_ns = self._begin(headers)
+            while self._coming and began_ns + self._coming[0][0] <= headers[-1, Field.TIME_NS]:
+                self._edit()
+
+    def _begin(self, headers: Matrix) -> int:
+        """When the run began, which is with its first packet."""
+        if self._began_ns is None:
+            self._began_ns = int(headers[0, Field.TIME_NS])
+            self._engine.begin(self._began_ns)
+        return self._began_ns
 
     def finish(self) -> None:
         """Let everything happen that is still to come; an edit after all of it changes nothing, and is left out."""

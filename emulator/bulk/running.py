@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 from emulator.bulk.plan import Plan, WordsInTime
 from emulator.bulk.results import Stretch
@@ -17,6 +18,7 @@ from emulator.bulk.shares import SharedEngine, obstacle
 from emulator.bulk.windows import Reader, Window, address_map
 from emulator.datapath.state import Count
 from emulator.engine import Engine
+from emulator.errors import CaptureError
 from emulator.model.topology import Topology
 from emulator.wire.headers import Matrix
 
@@ -50,6 +52,14 @@ class Run:
         return ", ".join("standard input" if capture == STDIN else Path(capture).name for capture in self.captures)
 
 
+class Position(NamedTuple):
+    """How far a run has come: windows that were fed, how many of them still have packets on their way, and a sum over all."""
+
+    windows: int = 0
+    waiting: int = 0
+    sum: int = 0
+
+
 class Running:
     """A run that is going on: reads, feeds, and hands out what has ended.
 
@@ -59,7 +69,10 @@ class Running:
     """
 
     def __init__(self, run: Run, journal: bool | None = None) -> None:
+        self.run = run
         self.reader = Reader(run.captures, address_map(run.topology, run.map), run.compiled, run.live)
+        self._from = Position()
+        self._restore: Callable[[], object] = _nothing
         try:
             self._keep_journal = journal
             # A large file will not be kept anyway; of a pipe nobody knows.
@@ -91,10 +104,38 @@ class Running:
         """Whether this run is compiled."""
         return self.engine.is_compiled
 
-    def stretches(self, after_window: Callable[[], object] = lambda: None) -> Iterator[Stretch]:
-        """Packets whose way has ended, in the order of their indexes; a stretch is good until the next is asked for."""
+    def resume(self, position: Position, restore: Callable[[], object]) -> None:
+        """Go on from where another run of the same was; ``restore`` gives the engine that one's state when it is reached."""
+        self._from, self._restore = position, restore
+
+    def stretches(
+        self, after_window: Callable[[], object] = lambda: None, at_rest: Callable[[Position], object] | None = None
+    ) -> Iterator[Stretch]:
+        """Packets whose way has ended, in the order of their indexes; a stretch is good until the next is asked for.
+
+        Parameters
+        ----------
+        after_window : called whenever a window was read
+        at_rest : called between two windows, when what was handed out has been worked on
+
+        Raises
+        ------
+        CaptureError : of a run that goes on, the captures are not the same.
+        """
         waiting: deque[Window] = deque()
+        read, total, start = 0, 0, self._from
         for window in _ahead(self.reader.windows()) if isinstance(self.engine, SharedEngine) else self.reader.windows():
+            read += 1
+            if at_rest is not None:
+                total = crc32(window.seen.data, total)
+            if read <= start.windows:
+                self._pass_by(window, waiting if read > start.windows - start.waiting else None)
+                after_window()
+                if read == start.windows:
+                    if total != start.sum:
+                        raise self._changed()
+                    self._restore()
+                continue
             if self.engine.packets + len(window.headers) > KEPT and self._keep_journal is None:
                 self.engine.drop_journal()
             self._plan.feed(window.headers)
@@ -102,14 +143,29 @@ class Running:
             after_window()
             while waiting and self.engine.all_ended(waiting[0].first, len(waiting[0].headers)):
                 yield from self._hand_out(waiting.popleft())
+            if at_rest is not None:
+                at_rest(Position(read, len(waiting), total))
             if self.stopped:
                 break
+        if read < start.windows:
+            raise self._changed()
         self._plan.finish()
         while waiting:
             yield from self._hand_out(waiting.popleft())
 
     def _edited(self, at_ns: int) -> None:
         self.words.edited(at_ns, self.engine.topology, self.engine.tables)
+
+    def _changed(self) -> CaptureError:
+        return CaptureError(f"{self.run.name}: has changed since the checkpoint was made; delete that and begin anew")
+
+    def _pass_by(self, window: Window, waiting: deque[Window] | None) -> None:
+        """Leave out a window that was fed already; one with packets on their way waits for them."""
+        self._plan.pass_by(window.headers)
+        if waiting is not None:
+            waiting.append(window)
+        else:
+            self.reader.give_back(window)
 
     def _hand_out(self, window: Window) -> Iterator[Stretch]:
         count = len(window.headers)
@@ -123,6 +179,10 @@ class Running:
         steps: Matrix = state.journal[: int(state.counts[Count.STEPS, 0])].copy()
         state.counts[Count.STEPS, 0] = 0
         return steps
+
+
+def _nothing() -> None:
+    """What there is to restore at the beginning."""
 
 
 def _ahead(windows: Iterator[Window]) -> Iterator[Window]:

@@ -71,6 +71,11 @@ class SharedEngine:
             engine.state.counts[Count.SHARE], engine.state.counts[Count.SHARES] = share, shares
 
     @property
+    def engines(self) -> list[Engine]:
+        """The engines; the outcomes are in the first one's state."""
+        return self._engines
+
+    @property
     def ids(self) -> Ids:
         """Names of everything; the same in all engines."""
         return self._engines[0].ids

@@ -126,7 +126,11 @@ class Tally:
             self._examples = np.concatenate([self._examples, np.zeros_like(self._examples)])
             return
         self._totals = np.concatenate([self._totals, np.zeros_like(self._totals)])
-        self._index = np.zeros((2 * len(self._totals), 1), dtype=np.int64)
+        self._make_index(machine)
+
+    def _make_index(self, machine: bool) -> None:
+        rows = 1 << (len(self._totals) - 1).bit_length()
+        self._index = np.zeros((2 * rows, 1), dtype=np.int64)
         (compiled(reindex) if machine else reindex)(self._totals, int(self.sums[Sum.FLOWS, 0]), self._index)
 
     def _with_ports(self, headers: Matrix) -> Matrix:
@@ -146,6 +150,21 @@ class Tally:
         while len(self._datagrams) > MAX_DATAGRAMS:
             del self._datagrams[next(iter(self._datagrams))]
         return headers
+
+    def matrices(self) -> dict[str, Matrix]:
+        """All that was counted, to go on with by `take`."""
+        flows, examples = len(self), int(self.sums[Sum.EXAMPLES, 0])
+        datagrams = np.array([(*key, *ports) for key, ports in self._datagrams.items()], dtype=np.int64).reshape(-1, len(_DATAGRAM) + 2)
+        return {"sums": self.sums, "totals": self._totals[:flows], "examples": self._examples[:examples], "datagrams": datagrams}
+
+    def take(self, matrices: dict[str, Matrix], machine: bool = False) -> None:
+        """Go on from what another one counted."""
+        self.sums = matrices["sums"]
+        self._totals = np.concatenate([matrices["totals"], self._totals])
+        self._examples = np.concatenate([matrices["examples"], self._examples])
+        self._datagrams = {(*row[:-2],): (row[-2], row[-1]) for row in matrices["datagrams"].tolist()}
+        self.packets = int(self.sums[Sum.VERDICTS : Sum.REASONS, 0].sum())
+        self._make_index(machine)
 
     def __len__(self) -> int:
         return int(self.sums[Sum.FLOWS, 0])

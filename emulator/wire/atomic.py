@@ -44,20 +44,13 @@ def written(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     b'{}'
     """
     name = os.fspath(path)
-    if "\0" in name:
-        raise CaptureError(f"{name!r}: cannot be written: embedded null byte; choose another name")
     ours: set[object] = {None, name}
-    try:
-        try:
-            mode = os.stat(name).st_mode
-        except FileNotFoundError:
-            mode = 0
+    with _troubles_of(name, ours):
+        mode = _mode_of(name)
         if mode and not stat.S_ISREG(mode):
             with open(name, "wb") as file:
                 yield file
             return
-        if mode and not os.access(name, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         target = os.path.realpath(name)
         temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.tmp")
         ours.add(temporary)
@@ -65,18 +58,88 @@ def written(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             try:
                 yield file
                 file.close()
-                if mode:
-                    os.chmod(temporary, stat.S_IMODE(mode))
-                os.replace(temporary, target)
+                _rename(temporary, target, mode)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(temporary)
                 raise
+
+
+class Unfinished:
+    """An output that outlives its process: it grows beside its place, and whoever goes on with it later may finish it.
+
+    Parameters
+    ----------
+    path : the place
+    part : name of the growing file beside it
+    length : bytes of it that count; what stands behind them is cut off.  0 begins it
+
+    Raises
+    ------
+    CaptureError : it cannot be written, or the place is a pipe or the like.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], part: str, length: int) -> None:
+        self._name = os.fspath(path)
+        self._target = os.path.realpath(self._name)
+        self._part = os.path.join(os.path.dirname(self._target), part)
+        with _troubles_of(self._name, {None, self._name, self._part}):
+            self._mode = _mode_of(self._name)
+            if self._mode and not stat.S_ISREG(self._mode):
+                raise CaptureError(f"{self._name}: is no regular file, so nothing could go on behind an interruption; name a file")
+            self.file: BinaryIO = open(self._part, "r+b" if length else "wb")  # noqa: SIM115
+            self.file.truncate(length)
+            self.file.seek(length)
+
+    @staticmethod
+    def holds(path: str | os.PathLike[str], part: str, length: int) -> bool:
+        """Whether so many bytes are there to go on behind."""
+        try:
+            return length == 0 or os.path.getsize(os.path.join(os.path.dirname(os.path.realpath(path)), part)) >= length
+        except OSError:
+            return False
+
+    def length(self) -> int:
+        """Bytes that another process would find now."""
+        self.file.flush()
+        return self.file.tell()
+
+    def finish(self) -> None:
+        """Put it in its place."""
+        with _troubles_of(self._name, {None, self._name, self._part}):
+            self.file.close()
+            _rename(self._part, self._target, self._mode)
+
+
+@contextmanager
+def _troubles_of(name: str, ours: set[object]) -> Iterator[None]:
+    """Turn troubles with some files into an error that a person can read."""
+    if "\0" in name:
+        raise CaptureError(f"{name!r}: cannot be written: embedded null byte; choose another name")
+    try:
+        yield
     except OSError as error:
         if error.filename not in ours:  # another file's trouble, met inside the block
             raise
         way_out = _WAYS_OUT.get(error.errno or 0, "choose another place")
         raise CaptureError(f"{name}: cannot be written: {error.strerror or error}; {way_out}") from None
+
+
+def _mode_of(name: str) -> int:
+    """Kind and permissions of a file that may be written to; 0 if there is none."""
+    try:
+        mode = os.stat(name).st_mode
+    except FileNotFoundError:
+        return 0
+    if stat.S_ISREG(mode) and not os.access(name, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return mode
+
+
+def _rename(temporary: str, target: str, mode: int) -> None:
+    if mode:
+        os.chmod(temporary, stat.S_IMODE(mode))
+    os.replace(temporary, target)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -50,7 +50,8 @@ def some_network(seed):
     groups = []
     for number in range(chance.randint(1, 5)):
         ways = [
-            {(rule.canonical().content()): rule for rule in (some_rule(chance) for _ in range(chance.choice([0, 3, 58])))} for _ in range(2)
+            {(rule.canonical().content()): rule for rule in (some_rule(chance) for _ in range(chance.choice([0, 3, 58, 140])))}
+            for _ in range(2)
         ]
         groups.append(SecurityGroup(f"g{number}", "lab", *(tuple(way.values()) for way in ways)))
     lists = [

@@ -1,0 +1,103 @@
+"""Kill a replay at random moments, go on, and compare: ``python -m tests.kills --kills 100``.
+
+Each time a replay with a checkpoint is begun, killed (SIGKILL) at a random moment of its time, and gone on with; what it
+wrote and printed must be, byte for byte, that of a replay that nobody killed.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from emulator.model.files import save
+from tests.benchmarks.traffic import Mix, topology, write
+
+ROOT = Path(__file__).parents[1]
+
+
+def make_small() -> None:
+    """Let this process take a thousand packets for many, so that a test need not wait for real ones."""
+    from emulator import replay
+    from emulator.bulk import running, windows
+
+    windows.WINDOW, running.KEPT, replay.KEPT, running.KEPT_BYTES = 256, 500, 500, 1000
+
+
+class Kills:
+    """A capture, and what comes out of it when nobody kills.
+
+    Parameters
+    ----------
+    folder : where everything is put
+    packets : of the capture
+    small : see `make_small`
+    options : further ones of the replay
+    """
+
+    def __init__(self, folder: Path, packets: int, small: bool, options: tuple[str, ...] = ()) -> None:
+        self.folder, self.options = folder, options
+        mix = Mix(packets=packets, instances=10, groups=4) if small else Mix(packets=packets)
+        write(folder / "c.pcap", mix)
+        save(topology(mix), folder / "n.yaml")
+        begin = "from tests.kills import make_small; make_small(); " if small else ""
+        self._begin = [sys.executable, "-c", f"{begin}from emulator.__main__ import main; main()"]
+        if not small:
+            self._whole("right.jsonl")  # compiles, if nothing did before
+        began = time.monotonic()
+        self.right = self._whole("right.jsonl")
+        self.seconds = time.monotonic() - began
+
+    def _replay(self, output: str, *more: str) -> "subprocess.Popen[bytes]":
+        words = ["replay", "n.yaml", "c.pcap", "--json", "--packets", output, *self.options, *more]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.Popen([*self._begin, *words], cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def _whole(self, output: str, *more: str) -> bytes:
+        process = self._replay(output, *more)
+        out, err = process.communicate()
+        assert process.returncode == 0, err.decode()
+        return out + (self.folder / output).read_bytes()
+
+    def once(self, seconds: float) -> tuple[bool, bool]:
+        """Kill a replay after so many seconds and go on; whether the kill met it alive, and whether all bytes are the same."""
+        words = ("--checkpoint", "k", "--resume", "--checkpoint-seconds", "0")
+        output = self.folder / "killed.jsonl"
+        output.write_bytes(b"old\n")
+        killed = self._replay(output.name, *words)
+        try:
+            killed.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            killed.kill()
+            killed.communicate()
+        met = killed.returncode == -9
+        # It is the old file or the whole new one, at every moment.
+        whole = output.read_bytes() in (b"old\n", (self.folder / "right.jsonl").read_bytes())
+        same = self._whole(output.name, *words) == self.right
+        left = (self.folder / "k").exists() or list(self.folder.glob(".*.part"))
+        return met, whole and same and not left
+
+
+def main() -> int:
+    """Kill, and count."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--packets", type=int, default=400_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("options", nargs="*", help="further options of the replay, behind --")
+    options = parser.parse_args()
+    chance, killed, same, tried = random.Random(options.seed), 0, 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        kills = Kills(Path(folder), options.packets, False, tuple(options.options))
+        while killed < options.kills:
+            met, equal = kills.once(chance.uniform(0.3, 1.2 * kills.seconds))
+            tried, killed, same = tried + 1, killed + met, same + equal
+            print(f"{killed} kills, {same} equal results of {tried}", flush=True)
+    return int(same != tried)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
