@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emulator import cli_diff, cli_explain, cli_import, cli_labs, cli_reach, cli_verbs
+from emulator import cli_check, cli_diff, cli_explain, cli_import, cli_labs, cli_reach, cli_verbs
 from emulator.errors import UsageError, printable
 from emulator.terminal import Json, Mapping, NetworkFile, Parameters, end_of, mapping_of, read
 from emulator.terminal import console as _console
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 SHOWN_FLOWS = 20
 
+app.command("check")(cli_check.check)
 app.command("diff")(cli_diff.diff)
 app.command("explain")(cli_explain.explain)
 app.command("import")(cli_import.import_network)
@@ -48,48 +49,6 @@ def init(
     for note in notes:
         print(printable(note), file=sys.stderr)
     print(printable(f"{output}: written; next: vpcemu replay {output} {capture}"), file=sys.stderr)
-
-
-@app.command()
-def check(
-    networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", help="Topology files, or whatever else a network is read from.")],
-    parameter: Parameters = None,
-    as_json: Json = False,
-) -> None:
-    """Validate topology files and test what their `expect` lines say."""
-    from emulator.model.quotas import warnings_of
-    from emulator.network import Network
-
-    met = True
-    console = _console()
-    for path in networks:
-        topology = read(path, parameter).topology
-        for warning in warnings_of(topology):
-            print(printable(f"warning: {warning}"), file=sys.stderr)
-        if not as_json:
-            count = len(topology.expect)
-            console.print(
-                f"[bold]{_plain(path)}[/]: valid" + (f", {count} expectation{'s' * (count != 1)}" if count else ", nothing expected")
-            )
-        if not topology.expect:
-            continue
-        network = Network(topology)
-        for expected in topology.expect:
-            found = network.explain(expected.source, expected.destination, expected.service)
-            code = found.why.code if found.why else ""
-            good = found.reachable == expected.reachable and expected.because in ("", code)
-            met &= good
-            if as_json:
-                row = {"file": str(path), "place": expected.place, "source": expected.source, "destination": expected.destination}
-                print(
-                    json.dumps(row | {"service": str(expected.service), "met": good, "reachable": found.reachable, "reason": code or None})
-                )
-                continue
-            mark = "[green]✓[/]" if good else "[red]✗[/]"
-            told = "reaches" if found.reachable else f"does not reach ({code or 'no answer'})"
-            line = f"{mark} {_plain(expected.source)} → {_plain(expected.destination)} {expected.service}: {told}"
-            console.print(line if good else f"{line}; expected otherwise at {_plain(expected.place)}")
-    raise typer.Exit(0 if met else 1)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
@@ -263,6 +264,20 @@ def test_check_reports_each_expectation(vpcemu, web, tmp_path):
     assert "expected otherwise" in ran.out
     rows = [json.loads(line) for line in vpcemu("check", wrong, "--json").out.splitlines()]
     assert [row["met"] for row in rows].count(False) == 1
+
+
+def test_check_writes_a_junit_report(vpcemu, web, tmp_path):
+    """`--junit` has a suite a file and a case an expectation, with what was found where it is not met; names are text."""
+    wrong, report = tmp_path / "wrong & <odd>.yaml", tmp_path / "report.xml"
+    wrong.write_text(web.read_text().replace("type: SSH,   reachable: true", "type: SSH,   reachable: false"))
+    assert vpcemu("check", web, wrong, "--junit", report).code == 1
+    good, bad = ET.parse(report).getroot()
+    assert (good.get("failures"), bad.get("failures"), bad.get("name")) == ("0", "1", str(wrong))
+    assert len(good) == len(bad) == int(good.get("tests"))
+    (failure,) = bad.iter("failure")
+    assert "reaches" in failure.get("message")
+    assert failure.text.startswith(f"{wrong}:")
+    assert vpcemu("check", web, "--junit", tmp_path / "no" / "report.xml").code == 2
 
 
 def test_every_topology_of_the_project_holds(vpcemu, topologies):

@@ -1,0 +1,109 @@
+"""``vpcemu check``: are the files valid, and is what their `expect` lines say so."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from xml.etree import ElementTree as ET
+
+import typer
+
+from emulator.errors import printable
+from emulator.terminal import Json, Parameters, console, plain, read
+
+if TYPE_CHECKING:
+    from emulator.model.topology import Topology
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one `expect` line."""
+
+    expected: Any
+    reachable: bool
+    code: str
+
+    @property
+    def met(self) -> bool:
+        return bool(self.reachable == self.expected.reachable and self.expected.because in ("", self.code))
+
+    def __str__(self) -> str:
+        told = "reaches" if self.reachable else f"does not reach ({self.code or 'no answer'})"
+        return f"{self.expected.source} → {self.expected.destination} {self.expected.service}: {told}"
+
+    def to_json(self, file: Path) -> dict[str, Any]:
+        """Plain data, as ``check --json`` prints it."""
+        ends = {"source": self.expected.source, "destination": self.expected.destination, "service": str(self.expected.service)}
+        found = {"met": self.met, "reachable": self.reachable, "reason": self.code or None}
+        return {"file": str(file), "place": self.expected.place} | ends | found
+
+
+def check(
+    networks: Annotated[list[Path], typer.Argument(metavar="NETWORK...", help="Topology files, or whatever else a network is read from.")],
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report, which CI systems show.")] = None,
+    parameter: Parameters = None,
+    as_json: Json = False,
+) -> None:
+    """Validate topology files and test what their `expect` lines say."""
+    from emulator.model.quotas import warnings_of
+    from emulator.wire.atomic import check_writable, written
+
+    if junit is not None:
+        check_writable(junit)
+    suites = ET.Element("testsuites", name="vpcemu check")
+    met = True
+    for path in networks:
+        topology = read(path, parameter).topology
+        for warning in warnings_of(topology):
+            print(printable(f"warning: {warning}"), file=sys.stderr)
+        if not as_json:
+            count = len(topology.expect)
+            told = f", {count} expectation{'s' * (count != 1)}" if count else ", nothing expected"
+            console().print(f"[bold]{plain(path)}[/]: valid{told}")
+        outcomes = []
+        for outcome in _outcomes(topology):
+            outcomes.append(outcome)
+            if as_json:
+                print(json.dumps(outcome.to_json(path)))
+            else:
+                _print_outcome(outcome)
+        met &= all(outcome.met for outcome in outcomes)
+        suites.append(_suite(path, outcomes))
+    if junit is not None:
+        with written(junit) as file:
+            file.write(ET.tostring(suites, encoding="utf-8", xml_declaration=True))
+        print(printable(f"{junit}: written"), file=sys.stderr)
+    raise typer.Exit(0 if met else 1)
+
+
+def _outcomes(topology: "Topology") -> Iterator[_Outcome]:
+    from emulator.network import Network
+
+    if not topology.expect:
+        return
+    network = Network(topology)
+    for expected in topology.expect:
+        found = network.explain(expected.source, expected.destination, expected.service)
+        yield _Outcome(expected, found.reachable, found.why.code if found.why else "")
+
+
+def _print_outcome(outcome: _Outcome) -> None:
+    mark = "[green]✓[/]" if outcome.met else "[red]✗[/]"
+    otherwise = "" if outcome.met else f"; expected otherwise at {plain(outcome.expected.place)}"
+    console().print(f"{mark} {plain(outcome)}{otherwise}")
+
+
+def _suite(path: Path, outcomes: list[_Outcome]) -> ET.Element:
+    """A file as JUnit's test suite; that it is valid is a test, too."""
+    failures = sum(not outcome.met for outcome in outcomes)
+    suite = ET.Element("testsuite", name=printable(str(path)), tests=str(len(outcomes) + 1), failures=str(failures), errors="0")
+    ET.SubElement(suite, "testcase", classname=printable(str(path)), name="valid")
+    for outcome in outcomes:
+        expected = outcome.expected
+        name = f"{expected.source} → {expected.destination} {expected.service}: {'reachable' if expected.reachable else 'not reachable'}"
+        case = ET.SubElement(suite, "testcase", classname=printable(str(path)), name=printable(name))
+        if not outcome.met:
+            ET.SubElement(case, "failure", message=printable(str(outcome))).text = printable(expected.place)
+    return suite
