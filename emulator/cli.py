@@ -110,10 +110,11 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay a capture through a network, and show what was blocked and why."""
+    from emulator.bulk.annotated import check_captures
     from emulator.observe.flowlogs import FlowLog, parse_format
     from emulator.replay import replay as run
     from emulator.views.figure import kind_of
-    from emulator.wire.atomic import check_writable
+    from emulator.wire.atomic import check_folder, check_writable
 
     if resume and checkpoint is None:
         raise UsageError("--resume goes on from a checkpoint; name it with --checkpoint FILE")
@@ -130,6 +131,10 @@ def replay(
     for output in (packets, *pictures, html, pcapng if one_file else None, flow_logs):
         if output is not None:
             check_writable(output)
+    if pcapng is not None:
+        check_captures(captures)
+        if not one_file:
+            check_folder(pcapng)
     who = mapping_of(mapping)
     result = run(
         read(network, parameter).topology,

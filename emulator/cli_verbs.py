@@ -208,7 +208,9 @@ def _record(running: Any, folder: Path | None) -> None:
     if folder is None:
         return
     from emulator.errors import UsageError
+    from emulator.wire.record import file_name
 
+    taken: set[str] = set()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as trouble:
@@ -216,6 +218,6 @@ def _record(running: Any, folder: Path | None) -> None:
     for place in running.interfaces:
         dump = running.tcpdump(place)
         if len(dump):
-            path = folder / f"{place.replace(':', '-').replace('/', '-')}.pcapng"
+            path = folder / f"{file_name(place, taken)}.pcapng"
             dump.save(path)
             print(f"{path}: {len(dump)} packets", file=sys.stderr)

@@ -7,7 +7,7 @@ had there.  A packet has one id in all files, its index in the capture; what the
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,22 +16,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from emulator.bulk.results import PacketResult, Stretch, comments_of, result_of
-from emulator.bulk.running import STDIN, Run, Running
+from emulator.bulk.running import STDIN, Run, Running, Source
 from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome, Sighting, State
 from emulator.errors import UsageError
 from emulator.model.entities import NetworkInterface, Subnet
 from emulator.model.topology import Topology
-from emulator.observe.born import as_delivered, born_packet
+from emulator.observe.born import as_delivered, as_seen, born_packet
 from emulator.observe.words import Words
 from emulator.policy.reasons import Verdict
 from emulator.policy.tables import INGRESS
-from emulator.wire.addresses import address
 from emulator.wire.atomic import written
 from emulator.wire.capture import Capture
-from emulator.wire.headers import TCP, UDP, Field
+from emulator.wire.headers import Field
 from emulator.wire.packet import RAW_IP, Packet
-from emulator.wire.record import InterfaceInfo, RecordFrame, head, packet_block, write_pcapng
-from emulator.wire.rewrite import rewritten
+from emulator.wire.record import InterfaceInfo, RecordFrame, file_name, head, packet_block, write_pcapng
 
 ALL_INTERFACES = "all-interfaces"
 COLOUR_FILTERS = "colorfilters"
@@ -73,7 +71,8 @@ def annotate(run: Run, results: Iterator[PacketResult], path: str | os.PathLike[
 def annotate_interfaces(run: Run, folder: str | os.PathLike[str], merged: bool = False) -> dict[str, int]:
     """Write a pcapng file for each interface that saw packets, and colouring rules; gives the packets of each file.
 
-    Packets of a window (`WINDOW`) are in the order of time; a file that was there before is replaced when all are whole.
+    Packets stand in the order of time, but for what was captured some MiB apart.  A file that was there before is replaced
+    when all are whole.
 
     Parameters
     ----------
@@ -85,7 +84,7 @@ def annotate_interfaces(run: Run, folder: str | os.PathLike[str], merged: bool =
     """
     target = Path(folder)
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        target.mkdir(exist_ok=True)
         scratch = target / f".{secrets.token_hex(8)}"
         scratch.mkdir()
     except OSError as trouble:
@@ -116,9 +115,19 @@ class _Frame(NamedTuple):
     original: int
 
 
+def check_captures(captures: Sequence[Source]) -> None:
+    """Refuse captures that cannot be read a second time, or whose frames have no order of their own.
+
+    Raises
+    ------
+    UsageError : several captures, or standard input.
+    """
+    if len(captures) != 1 or os.fspath(captures[0]) == STDIN:
+        raise UsageError("captures with comments are made of one capture file; replay that one alone, or merge several with mergecap")
+
+
 def _source(run: Run) -> Capture:
-    if len(run.captures) != 1 or STDIN in run.captures:
-        raise UsageError("captures with comments are made of one capture file; replay that one alone")
+    check_captures(run.captures)
     return Capture(run.captures[0])
 
 
@@ -128,13 +137,28 @@ def _frames(capture: Capture) -> Iterator[_Frame]:
             yield _Frame(time_ns, kind, number, chunk.buffer[offset : offset + captured].tobytes(), original)
 
 
+def _pieces(frames: Iterable[_Frame]) -> Iterator[list[_Frame]]:
+    """Frames in runs that hold no more than some MiB, whatever their sizes."""
+    piece, held = [], 0
+    for frame in frames:
+        piece.append(frame)
+        held += len(frame.data)
+        if held > HELD_BYTES:
+            yield piece
+            piece, held = [], 0
+    if piece:
+        yield piece
+
+
 def _sights(run: Run) -> Iterator[tuple[str, RecordFrame]]:
     """What each interface saw: its id, and the frame."""
     with _source(run) as capture, Running(replace(run, jobs=1, flow_logs=True)) as running:
         frames, sights = _frames(capture), _Sights(running.words)
         for stretch in running.stretches():
-            sights.take(stretch, list(islice(frames, len(stretch.headers))), running.engine.state)
-            yield from sights.ended(running.engine.state)
+            rows = iter(stretch.by_index().tolist())
+            for piece in _pieces(islice(frames, len(stretch.headers))):
+                sights.take(stretch, list(islice(rows, len(piece))), piece, running.engine.state)
+                yield from sights.ended(running.engine.state)
         yield from sights.ended(running.engine.state, every=True)
 
 
@@ -148,9 +172,9 @@ class _Sights:
         self._waiting: list[int] = []
         self._births = 0
 
-    def take(self, stretch: Stretch, frames: list[_Frame], state: State) -> None:
-        """Packets whose way has ended, and their frames by index; what the network made because of them gets its bytes."""
-        for row, frame in zip(stretch.by_index().tolist(), frames, strict=True):
+    def take(self, stretch: Stretch, rows: list[int], frames: list[_Frame], state: State) -> None:
+        """Packets whose way has ended, by index, and their frames; what the network made because of them gets its bytes."""
+        for row, frame in zip(rows, frames, strict=True):
             packet = Packet(frame.data, frame.link_type, stretch.headers[row].copy())
             index = int(packet.header[Field.INDEX])
             self._packets[index] = packet, frame.original, stretch.outcomes[index - stretch.first].copy()
@@ -168,9 +192,11 @@ class _Sights:
 
     def ended(self, state: State, every: bool = False) -> Iterator[tuple[str, RecordFrame]]:
         """The frames of packets that have ended, in the order of time; their sightings are forgotten."""
-        count = int(state.counts[Count.SIGHTINGS, 0])
-        kept = 0
-        for sighting in state.sightings[:count].copy():
+        sightings = state.sightings[: int(state.counts[Count.SIGHTINGS, 0])]
+        numbers = sightings[:, Sighting.PACKET]
+        mine = (numbers <= max(self._packets, default=-1)) | (numbers >= FIRST_BORN)
+        later, waiting = sightings[~mine], []
+        for sighting in sightings[mine]:
             number = int(sighting[Sighting.PACKET])
             if number >= FIRST_BORN and number in self._causes:
                 outcome = state.born_outcomes[number - FIRST_BORN]
@@ -178,18 +204,19 @@ class _Sights:
             else:
                 found = self._packets.get(number)
             if found is None:
-                state.sightings[kept] = sighting
-                kept += 1
+                waiting.append(sighting)
             else:
                 yield self._words.ids.name(int(sighting[Sighting.PLACE])), self._frame(sighting, *found)
-        state.counts[Count.SIGHTINGS, 0] = kept
+        left = np.concatenate([np.array(waiting, dtype=np.int64).reshape(-1, len(Sighting)), later])
+        sightings[: len(left)] = left
+        state.counts[Count.SIGHTINGS, 0] = len(left)
         self._packets.clear()
 
     def _frame(self, sighting: Any, packet: Packet, original: int, outcome: Any) -> RecordFrame:
         """A packet as it was at the interface, its link header taken off."""
         at, inbound = int(packet.header[Field.IP_OFFSET]), int(sighting[Sighting.DIRECTION]) == INGRESS
         last = inbound and outcome[Outcome.PLACE] == sighting[Sighting.PLACE]
-        data = as_delivered(packet, outcome) if last else _as_sighted(packet, sighting)
+        data = as_delivered(packet, outcome) if last else as_seen(packet, sighting)
         comments = comments_of(result_of(self._words, packet.header, outcome))
         if packet.header[Field.INDEX] >= FIRST_BORN:
             comments = (comments[0], "made by the network", *comments[1:])
@@ -198,23 +225,6 @@ class _Sights:
         return RecordFrame(
             int(sighting[Sighting.TIME_NS]), 0, data[at:], length, comments, inbound, int(sighting[Sighting.PACKET]), bool(dropped)
         )
-
-
-def _as_sighted(packet: Packet, sighting: Any) -> bytes:
-    """A packet's bytes with the addresses and ports that an interface saw."""
-    header, family = packet.header, int(sighting[Sighting.FAMILY])
-    ports = int(header[Field.PROTOCOL]) in (TCP, UDP)
-    return rewritten(
-        packet.frame,
-        ip_offset=int(header[Field.IP_OFFSET]),
-        payload_offset=int(header[Field.PAYLOAD_OFFSET]),
-        protocol=int(header[Field.PROTOCOL]),
-        later_fragment=bool(header[Field.FRAGMENT_OFFSET]),
-        source=address(family, int(sighting[Sighting.SOURCE_HI]), int(sighting[Sighting.SOURCE_LO])),
-        destination=address(family, int(sighting[Sighting.DESTINATION_HI]), int(sighting[Sighting.DESTINATION_LO])),
-        source_port=int(sighting[Sighting.SOURCE_PORT]) if ports else None,
-        destination_port=int(sighting[Sighting.DESTINATION_PORT]) if ports else None,
-    )
 
 
 class _Files:
@@ -229,6 +239,7 @@ class _Files:
         self._topology, self._folder, self._merged = topology, folder, merged
         self._numbers: dict[str, int] = {}
         self._names: dict[str, str] = {}
+        self._taken = {ALL_INTERFACES}
         self._held: dict[str, list[bytes]] = {}
         self._bytes = 0
         self.counts: dict[str, int] = {}
@@ -241,7 +252,7 @@ class _Files:
         """A frame that an interface saw."""
         name = self._names.get(interface, "")
         if not name:
-            name = self._names[interface] = self._free_name(interface)
+            name = self._names[interface] = file_name(self._topology.display(interface), self._taken)
             self._begin(name, [_described(self._topology, interface)])
         self._put(name, frame, 1)
         if self._merged and interface in self._numbers:
@@ -258,15 +269,6 @@ class _Files:
                 blocks.clear()
         self._bytes = 0
 
-    def _free_name(self, interface: str) -> str:
-        """A file name for an interface, as no other has it."""
-        name = plain = _file_name(self._topology.display(interface))
-        number = 1
-        while name in self._held:
-            number += 1
-            name = f"{plain}-{number}"
-        return name
-
     def _begin(self, name: str, interfaces: list[InterfaceInfo]) -> None:
         self._held[name] = [head(interfaces)]
         self.counts[f"{name}.pcapng"] = 0
@@ -276,11 +278,6 @@ class _Files:
         self._held[name].append(block)
         self._bytes += len(block)
         self.counts[f"{name}.pcapng"] += 1
-
-
-def _file_name(name: str) -> str:
-    """An interface's name as a file's: ``web-1:eth0`` is ``web-1-eth0``; nothing in it leads elsewhere."""
-    return "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in name).lstrip(".")[:120] or "interface"
 
 
 def _described(topology: Topology, key: str) -> InterfaceInfo:

@@ -152,5 +152,5 @@ def comments_of(result: PacketResult) -> tuple[str, ...]:
     """What stands beside a packet in Wireshark: the verdict line, then the way out if there is one."""
     if result.why is None:
         return (f"ACCEPT {result.rule}" if result.rule else "ACCEPT",)
-    first = f"{result.verdict.upper()} {result.why.code} {result.why.at}: {result.why.text}"
+    first = f"{' '.join(filter(None, (result.verdict.upper(), result.why.code, result.why.at)))}: {result.why.text}"
     return tuple(printable(line) for line in (first, result.why.way_out) if line)

@@ -1,8 +1,8 @@
-"""Bytes of packets on their way: as they arrived, and of those that the network made itself."""
+"""Bytes of packets on their way: as an interface saw them, as they arrived, and of those that the network made itself."""
 
 from typing import Any
 
-from emulator.datapath.state import FIRST_BORN, Birth, BirthKind, Count, Outcome, State
+from emulator.datapath.state import FIRST_BORN, Birth, BirthKind, Count, Outcome, Sighting, State
 from emulator.wire.addresses import address
 from emulator.wire.craft import fragment, icmp_error, tcp_reset
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP, Field, is_icmp_error
@@ -15,19 +15,11 @@ ERROR_TTL, RESET_TTL = 255, 64
 def as_delivered(packet: Packet, outcome: Any) -> bytes:
     """A packet's bytes as they were when it ended: addresses, ports, time to live and checksums as the way left them."""
     header = packet.header
-    family, protocol = int(header[Field.FAMILY]), int(header[Field.PROTOCOL])
-    ports = protocol in (TCP, UDP)
+    protocol = int(header[Field.PROTOCOL])
     query = protocol in (ICMP, ICMPV6) and not is_icmp_error(protocol, int(header[Field.TYPE]))
     data = rewritten(
         packet.frame,
-        ip_offset=int(header[Field.IP_OFFSET]),
-        payload_offset=int(header[Field.PAYLOAD_OFFSET]),
-        protocol=protocol,
-        later_fragment=bool(header[Field.FRAGMENT_OFFSET]),
-        source=address(family, int(outcome[Outcome.SOURCE_HI]), int(outcome[Outcome.SOURCE_LO])),
-        destination=address(family, int(outcome[Outcome.DESTINATION_HI]), int(outcome[Outcome.DESTINATION_LO])),
-        source_port=int(outcome[Outcome.SOURCE_PORT]) if ports else None,
-        destination_port=int(outcome[Outcome.DESTINATION_PORT]) if ports else None,
+        **_ends(header, outcome, Outcome),
         identifier=int(outcome[Outcome.IDENTIFIER]) if query and outcome[Outcome.IDENTIFIER] != header[Field.IDENTIFIER] else None,
         quoted_ports=_quoted_ports(header, outcome),
         ttl_spent=int(outcome[Outcome.TTL_SPENT]),
@@ -37,6 +29,27 @@ def as_delivered(packet: Packet, outcome: Any) -> bytes:
         return data
     at = int(header[Field.IP_OFFSET])
     return data[:at] + fragment(data[at:], 0, size, True)
+
+
+def as_seen(packet: Packet, sighting: Any) -> bytes:
+    """A packet's bytes with the addresses and ports that an interface saw, from that interface's row of sightings."""
+    return rewritten(packet.frame, **_ends(packet.header, sighting, Sighting))
+
+
+def _ends(header: Any, row: Any, column: type[Outcome] | type[Birth] | type[Sighting]) -> dict[str, Any]:
+    """For `rewritten`: where the headers of a packet are, and the addresses and ports that a row gives it."""
+    family, protocol = int(header[Field.FAMILY]), int(header[Field.PROTOCOL])
+    ports = protocol in (TCP, UDP)
+    return {
+        "ip_offset": int(header[Field.IP_OFFSET]),
+        "payload_offset": int(header[Field.PAYLOAD_OFFSET]),
+        "protocol": protocol,
+        "later_fragment": bool(header[Field.FRAGMENT_OFFSET]),
+        "source": address(family, int(row[column.SOURCE_HI]), int(row[column.SOURCE_LO])),
+        "destination": address(family, int(row[column.DESTINATION_HI]), int(row[column.DESTINATION_LO])),
+        "source_port": int(row[column.SOURCE_PORT]) if ports else None,
+        "destination_port": int(row[column.DESTINATION_PORT]) if ports else None,
+    }
 
 
 def _quoted_ports(header: Any, outcome: Any) -> tuple[int, int] | None:
@@ -80,19 +93,5 @@ def born_packet(state: State, number: int, parent: Packet) -> Packet:
 
 def _at_birth(parent: Packet, birth: Any) -> bytes:
     """The parent's datagram as it was when it caused another packet."""
-    header = parent.header
-    family, protocol = int(header[Field.FAMILY]), int(header[Field.PROTOCOL])
-    ports = protocol in (TCP, UDP)
-    data = rewritten(
-        parent.frame,
-        ip_offset=int(header[Field.IP_OFFSET]),
-        payload_offset=int(header[Field.PAYLOAD_OFFSET]),
-        protocol=protocol,
-        later_fragment=bool(header[Field.FRAGMENT_OFFSET]),
-        source=address(family, int(birth[Birth.SOURCE_HI]), int(birth[Birth.SOURCE_LO])),
-        destination=address(family, int(birth[Birth.DESTINATION_HI]), int(birth[Birth.DESTINATION_LO])),
-        source_port=int(birth[Birth.SOURCE_PORT]) if ports else None,
-        destination_port=int(birth[Birth.DESTINATION_PORT]) if ports else None,
-        ttl_spent=int(birth[Birth.TTL_SPENT]),
-    )
-    return data[int(header[Field.IP_OFFSET]) :]
+    data = rewritten(parent.frame, **_ends(parent.header, birth, Birth), ttl_spent=int(birth[Birth.TTL_SPENT]))
+    return data[int(parent.header[Field.IP_OFFSET]) :]

@@ -157,3 +157,18 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     ):
         if wrong:
             raise CaptureError(f"{os.fspath(path)}: cannot be written: {why}")
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a folder that cannot be made or filled before any work is done for it; nothing is made yet.
+
+    Raises
+    ------
+    CaptureError : it is a file, or it or the folder above is missing or closed.
+    """
+    if os.path.isdir(path):
+        check_writable(os.path.join(path, "file"))
+    elif os.path.lexists(path):
+        raise CaptureError(f"{os.fspath(path)}: cannot be written: it is a file; name a folder")
+    else:
+        check_writable(path)

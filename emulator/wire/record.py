@@ -9,11 +9,13 @@ Source: draft-ietf-opsawg-pcapng §3.5, §4.1–4.3.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from struct import Struct
 from typing import NamedTuple
 
-from emulator.errors import CaptureError
+from emulator.errors import CaptureError, printable
 from emulator.wire.atomic import written
 from emulator.wire.walk import MAX_BLOCK, MAX_FRAME, MAX_INTERFACES
 
@@ -25,6 +27,7 @@ _TRAFFIC_CONTROL = Struct("<Bq")  # a verdict's kind 1 and value; of the kinds t
 _OK, _SHOT = 0, 2
 _NANOSECONDS = b"\x09"
 _MAX_OPTION = 65_535
+_MAX_NAME = 100  # letters, of the 255 bytes that disks take
 _SECTION_FIELDS = Struct("<IHHq")
 _INTERFACE_FIELDS = Struct("<HHI")
 _PACKET_FIELDS = Struct("<5I")
@@ -33,7 +36,7 @@ _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
 class InterfaceInfo(NamedTuple):
-    """An interface of the file: its name, the link type of its frames, a line on what it is."""
+    """An interface of the file: its name, the link type of its frames, a line on what it is; shown without control characters."""
 
     name: str
     link_type: int = 1
@@ -85,15 +88,33 @@ def write_pcapng(path: str | os.PathLike[str], interfaces: Sequence[InterfaceInf
     name = os.fspath(path)
     if len(interfaces) > MAX_INTERFACES:
         raise CaptureError(f"{name}: {len(interfaces)} interfaces are more than a capture holds; write several")
-    count = 0
+    number = 0
     with written(path) as file:
         file.write(head(interfaces))
-        for count, frame in enumerate(frames, 1):
+        for number, frame in enumerate(frames, 1):
             try:
                 file.write(packet_block(frame, len(interfaces)))
             except ValueError as error:
-                raise CaptureError(f"{name}: frame {count}: {error}") from None
-    return count
+                raise CaptureError(f"{name}: frame {number}: {error}") from None
+    return number
+
+
+def file_name(name: str, taken: set[str]) -> str:
+    """A file's name, without suffix, for an interface of any name: nothing in it leads out of a folder or hides.
+
+    It differs from all ``taken`` and is added to them; on some disks letters are the same large and small, so here, too.
+
+    Examples
+    --------
+    >>> taken = set()
+    >>> file_name("web-1:eth0", taken), file_name("../../etc/passwd", taken), file_name("Web-1/eth0", taken)
+    ('web-1-eth0', 'etc-passwd', 'Web-1-eth0-2')
+    """
+    plain = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:_MAX_NAME] or "interface"
+    numbered = (f"{plain}-{number}" for number in count(2))
+    made = next(one for one in chain([plain], numbered) if one.casefold() not in taken)
+    taken.add(made.casefold())
+    return made
 
 
 def head(interfaces: Iterable[InterfaceInfo]) -> bytes:
@@ -103,9 +124,9 @@ def head(interfaces: Iterable[InterfaceInfo]) -> bytes:
 
 
 def _interface_block(interface: InterfaceInfo) -> bytes:
-    texts = [(_NAME, _text(interface.name))]
+    texts = [(_NAME, _text(printable(interface.name)))]
     if interface.description:
-        texts.append((_DESCRIPTION, _text(interface.description)))
+        texts.append((_DESCRIPTION, _text(printable(interface.description))))
     return _block(
         _INTERFACE, _INTERFACE_FIELDS.pack(interface.link_type, 0, MAX_FRAME) + _options((*texts, (_TIME_RESOLUTION, _NANOSECONDS)))
     )
