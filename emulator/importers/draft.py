@@ -58,7 +58,10 @@ class Draft:
         return self.snapshot.all(kind)
 
     def default_vpc(self, place: str) -> str:
-        """Id of the account's default VPC, drafted as AWS makes it (RT-29)."""
+        """Id of the account's default VPC: the source's own, else drafted as AWS makes it (RT-29)."""
+        own = next((made.id for made in self.all("Vpcs") if made.flag("IsDefault")), "")
+        if own:
+            return own
         if self.get("Vpcs", DEFAULT_VPC) is None:
             text = f"what names no VPC goes to the account's default one; taken as AWS makes it: {DEFAULT_BLOCK}, public subnets"
             self.report.assumed("Vpc", DEFAULT_VPC, text, place)
@@ -71,9 +74,13 @@ class Draft:
     def default_subnet(self, zone: str, place: str) -> str:
         """Id of the default VPC's subnet of a zone: a /20 that gives public addresses (RT-29)."""
         vpc = self.default_vpc(place)
+        there = [record for record in self.all("Subnets") if record.text("VpcId") == vpc]
+        own = next((record.id for record in there if zone in ("", record.text("AvailabilityZone"))), "")
+        if own:
+            return own
         subnet_id = f"subnet-default-{zone or 'a'}"
         if self.get("Subnets", subnet_id) is None:
-            number = sum(record.data.get("VpcId") == vpc for record in self.all("Subnets"))
+            number = len(there)
             blocks = list(ip_network(DEFAULT_BLOCK).subnets(new_prefix=20))
             chosen = str(blocks[number % len(blocks)])
             where = {"VpcId": vpc, "CidrBlock": chosen, "AvailabilityZone": zone or "a"}

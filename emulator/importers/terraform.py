@@ -12,7 +12,7 @@ from emulator.importers.aws import topology_from_snapshot
 from emulator.importers.beyond import TERRAFORM, beyond
 from emulator.importers.draft import Draft
 from emulator.importers.report import Report
-from emulator.importers.terraform_filters import draft_acls, draft_groups, home
+from emulator.importers.terraform_filters import draft_acls, draft_groups, home, vpc_behind
 from emulator.importers.terraform_joined import DRAFTED, draft_joined
 from emulator.importers.terraform_machines import draft_machines
 from emulator.importers.terraform_source import Resource, Source, aws, block_expressions
@@ -79,10 +79,9 @@ def _places(source: Source, draft: Draft) -> None:
             continue
         if not six and vpc.record.flag("AssignGeneratedIpv6CidrBlock"):
             source.report.unknown(vpc.type, vpc.address, "its IPv6 block is known only after apply; IPv6 is left out", source.path.name)
-        sixes = [{"Ipv6CidrBlock": six}] if six else []
-        draft.put(
-            "Vpcs", vpc.id, vpc.address, source.path.name, CidrBlock=own, Ipv6CidrBlockAssociationSet=sixes, CidrBlockAssociationSet=[]
-        )
+        blocks: dict[str, Any] = {"CidrBlockAssociationSet": [], "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": six}] if six else []}
+        is_default = vpc.type == "aws_default_vpc"
+        draft.put("Vpcs", vpc.id, vpc.address, source.path.name, CidrBlock=own, IsDefault=is_default, **blocks)
     for more in source.all("aws_vpc_ipv4_cidr_block_association", "aws_vpc_ipv6_cidr_block_association"):
         key = "Ipv6CidrBlock" if "ipv6" in more.type else "CidrBlock"
         data = draft.get("Vpcs", source.one(more, "vpc_id"))
@@ -165,7 +164,7 @@ def _gateways(source: Source, draft: Draft) -> None:
 def _tables(source: Source, draft: Draft) -> None:
     mains = {source.one(item, "vpc_id"): source.one(item, "route_table_id") for item in source.all("aws_main_route_table_association")}
     for table in source.all("aws_route_table", "aws_default_route_table"):
-        vpc = source.one(table, "vpc_id") or (_vpc_behind(source, table, "default_route_table_id") if "default" in table.type else "")
+        vpc = source.one(table, "vpc_id") or (vpc_behind(source, table, "default_route_table_id") if "default" in table.type else "")
         main = table.type == "aws_default_route_table" and vpc not in mains
         blocks = table.record.parts("Route")
         routes = [
@@ -209,15 +208,6 @@ def _tables(source: Source, draft: Draft) -> None:
             source.report.left_out(item.type, item.address, "its table or its subnet is not in the plan", source.path.name)
         else:
             data["Associations"].append({"SubnetId": subnet} if subnet else {"GatewayId": gateway})
-
-
-def _vpc_behind(source: Source, resource: Resource, key: str) -> str:
-    """The VPC whose default table or ACL a resource takes over: named by reference, or by the VPC's attribute."""
-    named = source.one(resource, key)
-    for vpc in source.all("aws_vpc", "aws_default_vpc"):
-        if named in (vpc.id, vpc.record.text("DefaultRouteTableId") or "-", vpc.record.text("DefaultNetworkAclId") or "-"):
-            return vpc.id
-    return ""
 
 
 def _route(source: Source, owner: Resource, part: Any, expressions: dict[str, Any]) -> dict[str, Any]:

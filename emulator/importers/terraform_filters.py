@@ -9,7 +9,7 @@ from typing import Any
 
 from emulator.importers.draft import Draft, permission
 from emulator.importers.records import Record
-from emulator.importers.terraform_source import Resource, Source, block_expressions, references
+from emulator.importers.terraform_source import Resource, Source, aws, block_expressions, is_null, references
 
 _BLOCK_KEYS = ("cidr_blocks", "ipv6_cidr_blocks")
 _WITH_PORTS = ("tcp", "udp", "6", "17")
@@ -53,6 +53,19 @@ def home(source: Source, draft: Draft, resource: Resource) -> str:
         source.report.left_out(resource.type, resource.address, "its VPC is not in the plan", source.path.name)
         return ""
     return draft.default_vpc(source.path.name)
+
+
+def vpc_behind(source: Source, resource: Resource, key: str) -> str:
+    """The VPC whose default table or ACL a resource takes over: named by reference, or by the VPC's attribute, or the only one."""
+    named = source.one(resource, key)
+    vpcs = list(source.all("aws_vpc", "aws_default_vpc"))
+    for vpc in vpcs:
+        if named in (vpc.id, vpc.record.text("DefaultRouteTableId") or "-", vpc.record.text("DefaultNetworkAclId") or "-"):
+            return vpc.id
+    if len(vpcs) != 1:
+        return ""
+    source.report.assumed(resource.type, resource.address, f"taken as that of {vpcs[0].address}, the only VPC", source.path.name)
+    return vpcs[0].id
 
 
 def _add(source: Source, draft: Draft, rule: Resource, way: str, made: dict[str, Any]) -> None:
@@ -109,9 +122,9 @@ def _is_open(protocol: str, first: int | None, last: int | None) -> bool:
 
 def _blocks(source: Source, owner: Resource, part: Record, key: str, expressions: dict[str, Any]) -> list[str]:
     """The blocks of a rule that are known; unknown ones are followed to the VPC or subnet whose block it is."""
-    values = part.data.get(key.title().replace("_", ""))
-    if values is None:
-        values = []
+    if is_null(part, key):
+        return []
+    values = part.data.get(aws(key), [])
     if not isinstance(values, list) or not all(item is None or isinstance(item, str) for item in values):
         raise part._wrong(key, "a list of texts", values)
     known = [item for item in values if item]
@@ -131,7 +144,7 @@ def _single(source: Source, rule: Resource) -> dict[str, Any]:
     record = rule.record
     blocks = [record.text(key) for key in ("CidrIpv4", "CidrIpv6") if key in record]
     for key in ("cidr_ipv4", "cidr_ipv6"):
-        if not blocks and references(rule.expressions.get(key)):
+        if not blocks and not is_null(record, key) and references(rule.expressions.get(key)):
             blocks += [
                 other.record.text("CidrBlock") for other in source.follow(rule, rule.expressions[key]) if "CidrBlock" in other.record
             ]
@@ -150,10 +163,7 @@ def draft_acls(source: Source, draft: Draft) -> None:
         is_default = acl.type == "aws_default_network_acl"
         vpc = source.one(acl, "vpc_id")
         if is_default and not vpc:
-            named = source.one(acl, "default_network_acl_id")
-            vpc = next(
-                (other.id for other in source.all("aws_vpc") if named in (other.id, other.record.text("DefaultNetworkAclId") or "-")), ""
-            )
+            vpc = vpc_behind(source, acl, "default_network_acl_id")
         parts = [(part, way == "egress") for way in ("ingress", "egress") for part in acl.record.parts(way.capitalize())]
         entries = [entry for part, egress in parts for entry in _entry(source, acl, part, egress)]
         subnets = [{"SubnetId": subnet} for subnet in source.many(acl, "subnet_ids")]

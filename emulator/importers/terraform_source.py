@@ -153,6 +153,8 @@ class Source:
         known = (part or resource.record).text(aws(key))
         if known:
             return self.by_id[known].id if known in self.by_id else known
+        if (part is None or part is resource.record) and is_null(resource.record, key):
+            return ""
         expression = resource.expressions.get(key) if expression is None else expression
         found = self.follow(resource, expression)
         if len(found) > 1:
@@ -185,6 +187,8 @@ class Source:
 
     def many(self, resource: Resource, key: str, part: Record | None = None, expression: Any = None) -> list[str]:
         """The ids that a list field names, known and referred to."""
+        if (part is None or part is resource.record) and is_null(resource.record, key):
+            return []
         values = (part or resource.record).data.get(aws(key))
         known = [value for value in values if isinstance(value, str) and value] if isinstance(values, list) else []
         ids = [self.by_id[value].id if value in self.by_id else value for value in known]
@@ -258,6 +262,11 @@ class Source:
             yield found[int(item)]
         else:
             yield from [other for other in found if item and str(other.index) == item] or found
+
+
+def is_null(record: Record, key: str) -> bool:
+    """Whether a plan says that a field is not set: what it does not know yet it leaves out, and null is known."""
+    return aws(key) in record.data and record.data[aws(key)] is None
 
 
 def _within(own: Block | None, around: Block) -> bool:

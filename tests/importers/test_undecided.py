@@ -8,7 +8,7 @@ import pytest
 
 from emulator.errors import TopologyError
 from emulator.importers.network import Imported, read_network
-from emulator.model.entities import Instance, NetworkInterface, RouteTable, Subnet
+from emulator.model.entities import Instance, NetworkInterface, RouteTable, Subnet, Vpc
 from emulator.model.groups import NetworkAcl, SecurityGroup
 from tests.importers.test_terraform import configured, plan, refers, resource
 
@@ -114,6 +114,48 @@ def test_rules_with_unknown_ports_match_nothing(tmp_path: Path) -> None:
         "aws_vpc_security_group_ingress_rule",
         "aws_network_acl",
     }
+
+
+def test_the_default_vpc_of_a_plan_is_the_default_one(tmp_path: Path) -> None:
+    """What names no VPC stands in the plan's aws_default_vpc, and what names no subnet in its subnet; their table is its own."""
+    resources = [
+        resource("aws_default_vpc.d", cidr_block="172.31.0.0/16"),
+        resource("aws_default_subnet.d", availability_zone="us-east-1a", cidr_block="172.31.0.0/20"),
+        resource("aws_default_route_table.d", default_route_table_id="rtb-1", route=[]),
+        resource("aws_default_network_acl.d", default_network_acl_id="acl-1", ingress=[], egress=[]),
+        resource("aws_security_group.g", name="g", ingress=[], egress=[]),
+        resource("aws_instance.i"),
+    ]
+    topology = read(tmp_path, plan(resources, [])).topology
+    assert [vpc.id for vpc in topology.all(Vpc)] == ["aws_default_vpc.d"]
+    assert [eni.subnet for eni in topology.all(NetworkInterface)] == ["aws_default_subnet.d"]
+    assert [(table.vpc, table.main) for table in topology.all(RouteTable)] == [("aws_default_vpc.d", True)]
+
+
+def test_null_is_known(tmp_path: Path) -> None:
+    """A field that a plan says is null is not followed, though its expression refers to something; one that is absent is."""
+    group = {"security_group_id": refers("aws_security_group.g.id", "aws_security_group.g")}
+    rule = {"type": "ingress", "protocol": "tcp", "from_port": 1, "to_port": 1}
+    resources = [
+        resource("aws_vpc.v", cidr_block="10.0.0.0/16"),
+        resource("aws_security_group.g", name="g", ingress=[], egress=[]),
+        resource("aws_security_group_rule.r", "known", cidr_blocks=["10.0.0.0/8"], source_security_group_id=None, **rule),
+        resource("aws_security_group_rule.r", "open", cidr_blocks=None, **rule),
+    ]
+    described = [
+        configured("aws_vpc.v"),
+        configured("aws_security_group.g", vpc_id=refers("aws_vpc.v.id", "aws_vpc.v")),
+        configured(
+            "aws_security_group_rule.r",
+            cidr_blocks=refers("each.value", "aws_vpc.v"),
+            source_security_group_id=refers("each.value", "aws_security_group.g"),
+            **group,
+        ),
+    ]
+    peers = [
+        str(rule.peer) for rule in read(tmp_path, plan(resources, described)).topology.get("aws_security_group.g", SecurityGroup).ingress
+    ]
+    assert peers == ["10.0.0.0/8", "GroupPeer(group='aws_security_group.g')"]
 
 
 def test_what_a_state_is_about_to_lose_is_no_part_of_it(tmp_path: Path) -> None:
