@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.importers.network import Imported, read_network
+from emulator.model.files import dump, loads
 from emulator.model.joined import (
     CustomerNetwork,
     GatewayEndpoint,
@@ -238,6 +239,13 @@ def test_the_balancer_leads_to_its_targets(imported: Imported) -> None:
     there = Network(imported.topology)
     assert there.explain(named(imported, "data"), address, "HTTP").reachable
     assert not there.explain(named(imported, "data"), address, "HTTPS").reachable
+
+
+def test_a_saved_import_is_the_same_network(imported: Imported) -> None:
+    """As a topology file it has the same entities, and answers the same."""
+    again = loads(dump(imported.topology))
+    assert set(again.entities) == set(imported.topology.entities)
+    assert Network(again).explain(named(imported, "app"), named(imported, "data"), "HTTPS").reachable
 
 
 def test_peered_transit_gateways_of_a_plan(tmp_path: Path) -> None:
