@@ -1,6 +1,7 @@
 """The command line: data on stdout, words and progress on stderr; exit 0 yes, 1 no, 2 bad input."""
 
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -125,6 +126,8 @@ def replay(
     for picture in pictures:
         if picture is not None:
             kind_of(picture)
+    if follow and as_json:
+        raise UsageError("--follow prints lines for people and --json one object; choose one, or --packets FILE for an object a packet")
     one_file = pcapng is not None and pcapng.suffix == ".pcapng"
     if merged and (pcapng is None or one_file):
         raise UsageError("--merged goes with --pcapng FOLDER; name a folder")
@@ -187,7 +190,7 @@ def replay(
 
 def _print_followed(packet: "FollowedPacket") -> None:
     colour = {"accept": "green", "drop": "red", "unsent": "yellow"}.get(packet.result.verdict)
-    typer.secho(packet.text, fg=colour)
+    typer.secho(packet.text, fg=None if os.environ.get("NO_COLOR") else colour)
 
 
 def _print_packet(result: "Replay", index: int) -> None:

@@ -6,7 +6,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+from emulator.replay import replay
 from tests.conftest import ROOT
+from tests.hostile.test_hostile_text import CAPTURE, ESCAPES, MARKUP, lab
 
 LINE = re.compile(
     r"^\d\d:\d\d:\d\d\.\d{6} ((IP6? \S+ > \S+: .+)|arp)  ([✓✗◐–]) (accept|drop|unsent|skipped)"
@@ -58,3 +62,53 @@ def test_a_live_capture_is_followed_as_it_comes(captures):
         rest = running.stdout.read().decode()
         assert running.wait(30) == 0
     assert "157 packets in 18 flows:   101 accepted   11 dropped   43 unsent   2 skipped" in rest
+
+
+def on_a_terminal(command, **environment):
+    """What a command prints on a terminal."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"} | environment) as running:
+        os.close(theirs)
+        printed = b""
+        while piece := read(ours):
+            printed += piece
+        assert running.wait(60) == 0
+    os.close(ours)
+    return printed.decode()
+
+
+def read(terminal):
+    """What came; nothing when the other end has gone, which Linux calls an error."""
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["a terminal", "NO_COLOR"])
+def test_verdicts_have_colours_on_a_terminal(environment, coloured):
+    """On a terminal a blocked packet's line is red and an accepted one's green, unless nobody wants colours."""
+    pytest.importorskip("pty")
+    command = [sys.executable, "-m", "emulator", "replay", "topologies/web-server.yaml", "tests/captures/web-server.pcap", "--follow"]
+    lines = on_a_terminal(command, **{"NO_COLOR": "", **environment}).splitlines()
+    dropped = [line for line in lines if "✗ drop" in line]
+    accepted = [line for line in lines if "✓ accept" in line]
+    assert (len(dropped), len(accepted)) == (11, 101)
+    assert {line.startswith("\x1b[31m") for line in dropped} == {coloured}
+    assert {line.startswith("\x1b[32m") for line in accepted} == {coloured}
+
+
+@pytest.mark.parametrize("name", [*ESCAPES, *MARKUP])
+def test_a_name_cannot_speak_to_the_terminal(name):
+    """Control and direction signs that a name brings into a reason are replaced; a packet stays one line."""
+    lines = []
+    found = replay(lab(name), CAPTURE, follow=lambda packet: lines.append(str(packet)))
+    assert len(lines) == found.counts["total"]
+    assert any("drop" in line for line in lines)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_lines_and_one_object_do_not_mix(vpcemu, topologies, captures):
+    """`--follow` with `--json` is refused in one line."""
+    ran = vpcemu("replay", topologies / "web-server.yaml", captures / "web-server.pcap", "--follow", "--json")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)

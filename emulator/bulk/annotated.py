@@ -219,7 +219,7 @@ class _Sights:
         data = as_delivered(packet, outcome) if last else as_seen(packet, sighting)
         comments = comments_of(result_of(self._words, packet.header, outcome))
         if packet.header[Field.INDEX] >= FIRST_BORN:
-            comments = (comments[0], "made by the network", *comments[1:])
+            comments = (*comments, "made by the network")
         length = original - at if original else 0
         dropped = sighting[Sighting.ACTION] != Verdict.ACCEPT
         return RecordFrame(
