@@ -16,6 +16,7 @@ they are the same functions that the interpreter runs on NumPy arrays.
 """
 
 import operator
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -56,6 +57,11 @@ class FrameType(types.Type):
         return next((kind, at) for known, kind, at in self.fields if known == name)
 
 
+# numba takes long to make a type, and a run asks for the same few again and again.
+_matrix_type = cache(MatrixType)
+_frame_type = cache(FrameType)
+
+
 class Passed:
     """An argument as compiled code takes it: its type, and an address and a count."""
 
@@ -68,7 +74,7 @@ class Passed:
 def passed(value: Any) -> Any:
     """An argument of a kernel for compiled code; integers stay as they are."""
     if isinstance(value, np.ndarray):
-        kind = MatrixType(value.shape[1] if value.ndim == 2 else 0)
+        kind = _matrix_type(value.shape[1] if value.ndim == 2 else 0)
         assert value.flags.c_contiguous
         return Passed(kind, value.ctypes.data, len(value), value)
     if isinstance(value, tuple):
@@ -84,7 +90,7 @@ def _frame(value: Any, words: list[int]) -> FrameType:
     for name, part in zip(value._fields, value, strict=True):
         at = len(words)
         if isinstance(part, np.ndarray):
-            fields.append((name, MatrixType(part.shape[1] if part.ndim == 2 else 0), at))
+            fields.append((name, _matrix_type(part.shape[1] if part.ndim == 2 else 0), at))
             assert part.flags.c_contiguous
             words += [part.ctypes.data, len(part)]
         elif isinstance(part, tuple):
@@ -92,7 +98,7 @@ def _frame(value: Any, words: list[int]) -> FrameType:
         else:
             fields.append((name, None, at))
             words.append(int(part))
-    return FrameType(tuple(fields))
+    return _frame_type(tuple(fields))
 
 
 @typeof_impl.register(Passed)

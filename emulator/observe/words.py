@@ -24,7 +24,10 @@ from emulator.wire.addresses import address
 from emulator.wire.headers import Field
 
 GROUP_REASONS = (Reason.ENI_SG_RULES_MISMATCH, Reason.SG_HAS_NO_RULES, Reason.SG_REFERENCES_NOT_PRESERVED)
-_BESIDE = [Field.PROTOCOL, Field.TYPE, Field.CODE, Field.FRAGMENT_OFFSET]
+_BESIDE = [Field.FAMILY, Field.PROTOCOL, Field.TYPE, Field.CODE, Field.FRAGMENT_OFFSET]
+_TOLD = [Outcome.VERDICT, Outcome.REASON, Outcome.STAGE, Outcome.PLACE, Outcome.RULE, Outcome.HANGS_ON]
+_ENDS = [Outcome.SOURCE_HI, Outcome.SOURCE_LO, Outcome.DESTINATION_HI, Outcome.DESTINATION_LO]
+_ENDS += [Outcome.DESTINATION_PORT, Outcome.SENDER, Outcome.LOST]
 MAX_WHYS = 65_536  # kept to be told again
 SEARCH_WORK = 10  # packets' worth of a search for the nearest rule, to see whether compiling pays
 _SIDE = {Direction.INGRESS: "source", Direction.EGRESS: "destination"}
@@ -149,10 +152,9 @@ class Words:
         """
         if outcome[Outcome.VERDICT] == Verdict.ACCEPT:
             return None
-        values = outcome.tolist()
-        for column in (Outcome.TIME_NS, Outcome.TTL_SPENT, Outcome.SOURCE_PORT):
-            values[column] = 0
-        key = (*values, *header[_BESIDE].tolist())
+        key = tuple(outcome[_TOLD].tolist())
+        if key[0] == Verdict.DROP:  # what was never judged is told without its ends
+            key = (*key, *outcome[_ENDS].tolist(), *header[_BESIDE].tolist())
         if key not in self._whys:
             if len(self._whys) >= MAX_WHYS:
                 self._whys.clear()
