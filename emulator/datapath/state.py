@@ -216,7 +216,7 @@ class Count(IntEnum):
 
     NEXT is the event beside the heap (see `queue`); NEXT_FLIGHT is its row plus one, 0 if there is none.  FIRST is the
     packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.  ARRIVED is the packet
-    (index + 1) that a live host has to look at, 0 if none.
+    (index + 1) that a live host has to look at, 0 if none.  LEFT is what was left of a limit when the loop came back for room.
     """
 
     LIVE = 0
@@ -240,6 +240,7 @@ class Count(IntEnum):
     FIRST = 18
     SHARE = 19
     SHARES = 20
+    LEFT = 21
 
 
 class LinkState(IntEnum):

@@ -186,7 +186,13 @@ def _gateways(topology: "Topology") -> Problems:
 
 
 def _routes(topology: "Topology") -> Problems:
+    mains: dict[str, str] = {}
     for table in topology.all(RouteTable):
+        if table.main and mains.setdefault(table.vpc, table.name) != table.name:
+            yield (
+                table,
+                f"{table.name}: {topology.display(table.vpc)} already has the main route table {mains[table.vpc]}; a VPC has one (RT-1)",
+            )
         vpc = topology.get(table.vpc, Vpc)
         seen = set()
         for route in table.routes:

@@ -189,6 +189,11 @@ def test_quotas_are_warnings(parts, code):
             lambda: base(NetworkAcl("n", "vpc-a", (entry(1), entry(1)))), "NetworkAclEntryAlreadyExists", id="NA-16 an entry twice"
         ),
         pytest.param(lambda: base(group("g", [("tcp/22", ANYONE)] * 2)), "InvalidPermission.Duplicate", id="SG-51 a rule twice"),
+        pytest.param(
+            lambda: base(*(RouteTable(name, "vpc-a", main=True) for name in ("first", "second"))),
+            "a VPC has one (RT-1)",
+            id="RT-1 two main tables",
+        ),
         pytest.param(lambda: base(group("lab-2"), group("LAB-2")), "InvalidGroup.Duplicate", id="SG-29 a name twice, capitals apart"),
     ],
 )
