@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from emulator.errors import ApiError
-from emulator.model.entities import NetworkInterface, RouteTable, VpcPeeringConnection
+from emulator.model.entities import NetworkInterface, RouteTable, Vpc, VpcPeeringConnection
 from emulator.model.groups import Direction, GroupPeer, ListPeer, PrefixList, Rule, SecurityGroup
 from emulator.model.joined import TransitGateway, TransitGatewayAttachment
+from emulator.model.permissions import group_missing, is_id, refuse_bad
+from emulator.model.quotas import GROUPS, GROUPS_PER_INTERFACE, RULES_PER_GROUP
 from emulator.model.topology import Topology
-
-RULES_PER_GROUP = 60
-GROUPS_PER_INTERFACE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +72,17 @@ def authorize(topology: Topology, group: str, direction: Direction, *rules: Rule
 
     Raises
     ------
-    ApiError : InvalidGroup.NotFound, InvalidPermission.Duplicate, RulesPerSecurityGroupLimitExceeded.
+    ApiError : InvalidGroup.NotFound, InvalidPermission.Duplicate, RulesPerSecurityGroupLimitExceeded, MissingParameter for no
+        rule at all, and those of `permissions.refuse_bad`.
     TopologyError : a rule that cannot be.
     """
     found = group_of(topology, group)
+    if not rules:
+        raise ApiError("MissingParameter", f"{found.name}: name a rule: a protocol with its ports, and a peer (SG-21)")
     known = list(found.rules(direction))
     for rule in rules:
         rule = _resolved(topology, found, rule).canonical()
+        refuse_bad(topology, rule)
         if any(rule.content() == other.content() for other in known):
             raise ApiError("InvalidPermission.Duplicate", f'the specified rule "peer: {rule.peer}, {rule.service}, ALLOW" already exists')
         known.append(rule)
@@ -109,6 +112,47 @@ def revoke(topology: Topology, group: str, direction: Direction, *rules: Rule) -
             )
         left.remove(match)
     return topology.changed(found.id, **{direction.name.lower(): tuple(left)})
+
+
+def revoke_by_id(topology: Topology, group: str, *ids: str) -> Topology:
+    """A topology in which a group lacks the rules of these ids, of either direction.
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound, InvalidSecurityGroupRuleId.NotFound, InvalidSecurityGroupRuleId.Malformed.
+    """
+    found = group_of(topology, group)
+    known = {rule.id: (direction, rule) for direction in Direction for rule in found.rules(direction)}
+    for key in ids:
+        if not is_id(key, "sgr-"):
+            raise ApiError("InvalidSecurityGroupRuleId.Malformed", f"The security group rule ID '{key}' is malformed; it begins with sgr-")
+        if key not in known:
+            raise ApiError("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{key}' does not exist in {found.name}")
+    for direction, rule in (known[key] for key in ids):
+        topology = revoke(topology, found.id, direction, rule)
+    return topology
+
+
+def create_group(topology: Topology, vpc: str, name: str, description: str = "") -> Topology:
+    """A topology with one more group, which lets nothing in and everything out (SG-14).
+
+    Raises
+    ------
+    ApiError : InvalidVpcID.NotFound, InvalidGroup.Reserved, InvalidGroup.Duplicate, SecurityGroupLimitExceeded.
+    TopologyError : a name or a description that cannot be (SG-28, SG-29).
+    """
+    home = next((one for one in topology.all(Vpc) if vpc in (one.id, one.name)), None)
+    if home is None:
+        raise ApiError("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
+    known = list(topology.all(SecurityGroup))
+    folded = name.rstrip().casefold()
+    if folded == "default":
+        raise ApiError("InvalidGroup.Reserved", "The security group name 'default' is reserved (SG-13)")
+    if any(group.vpc == home.id and group.name.rstrip().casefold() == folded for group in known):
+        raise ApiError("InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{home.id}'")
+    if len(known) >= GROUPS:
+        raise ApiError("SecurityGroupLimitExceeded", f"{len(known)} security groups; {GROUPS} is the most (SG-38)")
+    return topology.replace(SecurityGroup(name.rstrip(), home.id, description=description))
 
 
 def replace_groups(topology: Topology, interface: str, *groups: str) -> Topology:
@@ -182,8 +226,7 @@ def group_of(topology: Topology, group: str) -> SecurityGroup:
         found for found in topology.all(SecurityGroup) if group in (found.id, found.name, f"{topology.display(found.vpc)}/{found.name}")
     ]
     if len(named) != 1:
-        several = ", which is the name of several; use an id" if named else ""
-        raise ApiError("InvalidGroup.NotFound", f"The security group '{group}' does not exist{several}")
+        raise group_missing(group, ", which is the name of several; use an id" if named else "")
     return named[0]
 
 
