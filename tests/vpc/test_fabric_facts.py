@@ -1,5 +1,6 @@
 """Facts of the pipeline and the fabric that no worked scenario shows: own addresses, rates, segment sizes, silence."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -81,9 +82,9 @@ def test_fb25_groups_and_acls_hold_at_an_appliance_too():
     talk.send(tcp(APP1, DB, "40000>22")).dropped("I2(mbx)", NO_RULES)
     talk = Dialogue(base(group("mute", [("all", ANYONE)], []), table, mbx="mute"))
     talk.send(tcp(APP1, DB, "40000>22"), source="mbx").dropped("E3(mbx)", NO_RULES)
-    acl = NetworkAcl("shut", "vpc-a", DENY_ALL)
-    shut = Subnet("pub-a", "vpc-a", (ip_network("10.0.0.0/24"),), route_table="rtb-pub", network_acl="shut")
-    Dialogue(base(table, acl, shut)).send(tcp(APP1, DB, "40000>22")).dropped("I1(pub-a)", "SUBNET_ACL_RESTRICTION")
+    shut = base().get("subnet-pub-a", Subnet)
+    talk = Dialogue(base(table, NetworkAcl("shut", "vpc-a", DENY_ALL)).replace(replace(shut, network_acl="shut")))
+    talk.send(tcp(APP1, DB, "40000>22")).dropped("I1(pub-a)", "SUBNET_ACL_RESTRICTION")
 
 
 def test_fb17_the_router_speaks_ipv6_from_its_own_address():
