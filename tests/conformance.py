@@ -25,14 +25,9 @@ _FACT = re.compile(r"\b(PL|SG|CT|FB|NA|RT|FL)-(\d+)(?: to (?:\1-)?(\d+))?")
 _SCENARIO = re.compile(r"_s(\d+)(?=_)")
 WHY_NOT = {
     "CT-42": "held by the whole of tests/policy against a model of its own, see tests/policy/test_tracking_model.py",
-    "SG-23": "ModifySecurityGroupRules is not offered; rules are revoked and authorized",
     "SG-44": "accounts are not modelled",
     "SG-49": "edits are functions of a topology, and answer with one",
     "SG-50": "a warning about one example; nothing to emulate",
-    "SG-60": "groups associated with several VPCs are not modelled",
-    "SG-61": "groups associated with several VPCs are not modelled",
-    "SG-62": "groups associated with several VPCs are not modelled",
-    "SG-63": "groups associated with several VPCs are not modelled",
     "SG-64": "accounts are not modelled",
     "FB-12": "hop limits of metadata answers matter to forwarders inside a guest only",
     "FB-13": "guests do not expose their metadata service",

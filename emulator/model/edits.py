@@ -36,7 +36,7 @@ def is_stale(topology: Topology, group: SecurityGroup, rule: Rule) -> bool:
     if not isinstance(peer, SecurityGroup):
         return True
     here, there = group.vpc, peer.vpc
-    return here != there and not _are_peered(topology, here, there) and not _share_a_hub(topology, here, there)
+    return not group.vpcs & peer.vpcs and not _are_peered(topology, here, there) and not _share_a_hub(topology, here, there)
 
 
 def _are_peered(topology: Topology, one: str, other: str) -> bool:
@@ -133,6 +133,29 @@ def revoke_by_id(topology: Topology, group: str, *ids: str) -> Topology:
     return topology
 
 
+def modify_rule(topology: Topology, group: str, key: str, rule: Rule) -> Topology:
+    """A topology in which the rule of an id says something else, in its place and direction and with its id (SG-23).
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound, InvalidSecurityGroupRuleId.NotFound, InvalidPermission.Duplicate, InvalidParameterValue for
+        a peer of another kind, and those of `permissions.refuse_bad`.
+    """
+    found = group_of(topology, group)
+    for direction in Direction:
+        rules = found.rules(direction)
+        for place, old in enumerate(rules):
+            if old.id == key:
+                new = replace(_resolved(topology, found, rule).canonical(), id=key)
+                refuse_bad(topology, new)
+                if type(new.peer) is not type(old.peer):
+                    raise ApiError("InvalidParameterValue", f"{key}: the kind of a rule's peer cannot be changed (SG-23)")
+                if any(new.content() == other.content() for other in rules if other.id != key):
+                    raise ApiError("InvalidPermission.Duplicate", f"{key}: another rule of {found.name} says the same")
+                return topology.changed(found.id, **{direction.name.lower(): (*rules[:place], new, *rules[place + 1 :])})
+    raise ApiError("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{key}' does not exist in {found.name}")
+
+
 def create_group(topology: Topology, vpc: str, name: str, description: str = "") -> Topology:
     """A topology with one more group, which lets nothing in and everything out (SG-14).
 
@@ -141,9 +164,7 @@ def create_group(topology: Topology, vpc: str, name: str, description: str = "")
     ApiError : InvalidVpcID.NotFound, InvalidGroup.Reserved, InvalidGroup.Duplicate, SecurityGroupLimitExceeded.
     TopologyError : a name or a description that cannot be (SG-28, SG-29).
     """
-    home = next((one for one in topology.all(Vpc) if vpc in (one.id, one.name)), None)
-    if home is None:
-        raise ApiError("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
+    home = vpc_of(topology, vpc)
     known = list(topology.all(SecurityGroup))
     folded = name.rstrip().casefold()
     if folded == "default":
@@ -182,6 +203,7 @@ def delete_group(topology: Topology, group: str) -> Topology:
     if found.name == "default":
         raise ApiError("CannotDelete", f"the default security group of {topology.display(found.vpc)} cannot be deleted (SG-13)")
     users = [topology.display(eni.id) for eni in topology.all(NetworkInterface) if found.id in eni.security_groups]
+    users += [f"its association with {topology.display(vpc)} (SG-61)" for vpc in found.associated_vpcs]
     users += [
         other.name
         for other in topology.all(SecurityGroup)
@@ -228,6 +250,19 @@ def group_of(topology: Topology, group: str) -> SecurityGroup:
     if len(named) != 1:
         raise group_missing(group, ", which is the name of several; use an id" if named else "")
     return named[0]
+
+
+def vpc_of(topology: Topology, vpc: str) -> Vpc:
+    """The VPC with this id or name.
+
+    Raises
+    ------
+    ApiError : InvalidVpcID.NotFound.
+    """
+    found = next((one for one in topology.all(Vpc) if vpc in (one.id, one.name)), None)
+    if found is None:
+        raise ApiError("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
+    return found
 
 
 def interface_of(topology: Topology, interface: str) -> NetworkInterface:

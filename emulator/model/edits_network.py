@@ -6,8 +6,8 @@ Source: EC2 API Reference, "Error codes"; facts NA-10, NA-15, NA-16, RT-17, RT-1
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from emulator.errors import ApiError
-from emulator.model.edits import interface_of
-from emulator.model.entities import InternetGateway, Route, RouteTable, Subnet, Vpc
+from emulator.model.edits import interface_of, vpc_of
+from emulator.model.entities import InternetGateway, Route, RouteTable, Subnet
 from emulator.model.groups import AclRule, Direction, ListPeer, NetworkAcl
 from emulator.model.quotas import ACLS_PER_VPC, ENTRIES_PER_ACL, ROUTES_PER_TABLE, TABLES_PER_VPC
 from emulator.model.topology import Topology
@@ -69,18 +69,11 @@ def create_acl(topology: Topology, vpc: str, name: str) -> Topology:
     ------
     ApiError : InvalidVpcID.NotFound, NetworkAclLimitExceeded (NA-15, NA-16).
     """
-    home = _vpc_of(topology, vpc)
+    home = vpc_of(topology, vpc)
     known = sum(acl.vpc == home.id for acl in topology.all(NetworkAcl))
     if known >= ACLS_PER_VPC:
         raise ApiError("NetworkAclLimitExceeded", f"{home.name} has {known} network ACLs; {ACLS_PER_VPC} is the most")
     return topology.replace(NetworkAcl(name, home.id))
-
-
-def _vpc_of(topology: Topology, vpc: str) -> Vpc:
-    found = next((one for one in topology.all(Vpc) if vpc in (one.id, one.name)), None)
-    if found is None:
-        raise ApiError("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
-    return found
 
 
 def delete_acl(topology: Topology, acl: str) -> Topology:
@@ -112,7 +105,7 @@ def create_route_table(topology: Topology, vpc: str, name: str) -> Topology:
     ------
     ApiError : InvalidVpcID.NotFound, RouteTableLimitExceeded (RT-17, RT-18).
     """
-    home = _vpc_of(topology, vpc)
+    home = vpc_of(topology, vpc)
     known = sum(table.vpc == home.id for table in topology.all(RouteTable))
     if known >= TABLES_PER_VPC:
         raise ApiError("RouteTableLimitExceeded", f"{home.name} has {known} route tables; {TABLES_PER_VPC} is the most")

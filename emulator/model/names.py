@@ -307,6 +307,8 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
                 for direction, rules in ((Direction.INGRESS, entity.ingress), (Direction.EGRESS, egress)):
                     named = _rules(resolver, rules, entity, direction, home)
                     fields[direction.name.lower()] = identify(named, key, direction)
+                for field in ("associated_vpcs", "disassociated_vpcs"):
+                    fields[field] = tuple(resolver.one(other, (Vpc,), "", entity, what) for other in getattr(entity, field))
             case Subnet():
                 if entity.route_table:
                     fields["route_table"] = resolver.one(entity.route_table, (RouteTable,), home, entity, what)

@@ -152,8 +152,7 @@ def test_sg46_sg48_two_views_of_one_group(described: Any, write: Write) -> None:
     described["SecurityGroupRules"] = [
         tcp | {"SecurityGroupRuleId": "sgr-1", "CidrIpv4": "0.0.0.0/0", "Description": "https"},
         tcp | {"SecurityGroupRuleId": "sgr-2", "ReferencedGroupInfo": pairs[0]},
-        shared
-        | {"SecurityGroupRuleId": "sgr-3", "IsEgress": True, "IpProtocol": "-1", "FromPort": -1, "ToPort": -1, "CidrIpv4": "0.0.0.0/0"},
+        out | {"SecurityGroupRuleId": "sgr-3", "CidrIpv4": "0.0.0.0/0"},
     ]
     again = read_network(write(described)).topology.get("sg-web", SecurityGroup)
     assert (once.name, once.vpc, once.description) == (again.name, again.vpc, again.description) == ("web", "vpc-1", "Web servers")
