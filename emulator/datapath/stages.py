@@ -71,10 +71,6 @@ def send(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
         flights[p, Flight.TRACKED], flights[p, Flight.RULE] = 0, 0
         finish(state, p, now, DELIVERED, eni_id, ACCEPT, 0, 0)
         return
-    is_piece = flights[p, Field.FRAGMENT_OFFSET] != 0 or flights[p, Field.MORE_FRAGMENTS] != 0
-    if is_piece and _is_too_fast(state, p, eni_id, _FRAGMENT_SECOND, now):
-        finish(state, p, now, SENT, eni_id, DROP, _FRAGMENT_RATE, 0)
-        return
     subnet = row_of(tables, tables.enis[eni, Eni.SUBNET])
     if not is_unicast(family, hi, lo) or (family == 4 and lo == tables.subnets[subnet, SubnetColumn.BROADCAST_LO]):
         finish(state, p, now, UNICAST, eni_id, DROP, _NOT_UNICAST, 0)
@@ -99,6 +95,11 @@ def send(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
         return
     opened = state.counts[conntrack.Count.NEXT_ENTRY, 0] - before
     passed(state, p, now, GROUP_EGRESS, eni_id, decision.rule, decision.entry, opened)
+    # Here and not before: a fragment that waits for its first one is sent again, and would be counted twice.
+    is_piece = flights[p, Field.FRAGMENT_OFFSET] != 0 or flights[p, Field.MORE_FRAGMENTS] != 0
+    if is_piece and _is_too_fast(state, p, eni_id, _FRAGMENT_SECOND, now):
+        finish(state, p, now, GROUP_EGRESS, eni_id, DROP, _FRAGMENT_RATE, 0)
+        return
     if owned:
         flights[p, Flight.SENDER], flights[p, Flight.LOST] = eni_id, 0
     leave(tables, state, p, eni_id, hop, opened, now)

@@ -103,6 +103,8 @@ def rewritten(
 def with_most_segment(frame: bytes, payload_offset: int, most: int) -> bytes:
     """A frame whose TCP SYN announces a maximum segment size of at most so many bytes (RFC 9293 §3.2); itself if it does."""
     data = bytearray(frame)
+    if len(data) < payload_offset + 20:
+        return frame
     at, end = payload_offset + 20, min(payload_offset + (data[payload_offset + 12] >> 4) * 4, len(data))
     while at + 1 < end and data[at] != _END_OF_OPTIONS:
         size = 1 if data[at] == _NO_OPERATION else data[at + 1]
