@@ -217,11 +217,11 @@ class Engine:
     def _advance(self, feed: Matrix, until: int, limit: int) -> int:
         self.choose_loop(len(feed))
         while True:
-            # A limit is counted by the caller's steps alone, so growth in between costs nothing of it.
             code = Exit(self._loop(self.tables, self.state, feed, until, limit, int(self.causal)))
             if code in (Exit.IDLE, Exit.LIMIT, Exit.HOST):
                 return code
             self._grow(code)
+            limit, self.state.counts[Count.LEFT, 0] = int(self.state.counts[Count.LEFT, 0]), 0
 
     def expect(self, packets: int) -> None:
         """Take the compiled loop for so many packets, if it is there already."""

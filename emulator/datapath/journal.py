@@ -68,7 +68,8 @@ def finish(state: State, p: int, now: int, stage: int, place: int, verdict: int,
     outcomes[row, Outcome.QUOTED_SOURCE_PORT] = flights[p, Field.QUOTED_SOURCE_PORT]
     outcomes[row, Outcome.QUOTED_DESTINATION_PORT] = flights[p, Field.QUOTED_DESTINATION_PORT]
     outcomes[row, Outcome.CUT] = flights[p, Flight.CUT]
-    if state.hosts[place, 0] != 0 and stage in (_DELIVERED, _EXEMPT):
+    outcomes[row, Outcome.MOST_SEGMENT] = flights[p, Flight.MOST_SEGMENT]
+    if state.hosts[place, 0] != 0 and verdict == _ACCEPT and stage in (_DELIVERED, _EXEMPT):
         state.counts[Count.ARRIVED, 0] = flights[p, Field.INDEX] + 1
     causes.ended(state, p, verdict, now)
     release(state, p)

@@ -155,17 +155,23 @@ def path_mtu(tables: Tables, target: int) -> int:
 
 
 @kernel
-def _fit_and_go(tables: Tables, state: State, p: int, place: int, target: int, subnet: int, now: int) -> None:
-    """E7: what is too long for the path is cut, or refused with an ICMP error of the subnet's router (FB-26, FB-27).
+def fits(tables: Tables, state: State, p: int, mtu: int) -> bool:
+    """Whether a packet is not too long for a path.
 
     A capture shows segments before the sender's card cuts them, so its tcp and udp packets always fit, unless
     ``mtu.captures`` says that they went out as they are.
     """
     flights = state.flights
-    protocol = flights[p, Field.PROTOCOL]
-    offloaded = flights[p, Flight.CAPTURED] != 0 and tables.settings.mtu_of_captures == 0 and protocol in (TCP, UDP)
+    offloaded = flights[p, Flight.CAPTURED] != 0 and tables.settings.mtu_of_captures == 0 and flights[p, Field.PROTOCOL] in (TCP, UDP)
+    return flights[p, Field.LENGTH] <= mtu or offloaded
+
+
+@kernel
+def _fit_and_go(tables: Tables, state: State, p: int, place: int, target: int, subnet: int, now: int) -> None:
+    """E7: what is too long for the path is cut, or refused with an ICMP error of the subnet's router (FB-26, FB-27)."""
+    flights = state.flights
     mtu = path_mtu(tables, target)
-    if flights[p, Field.LENGTH] <= mtu or offloaded:
+    if fits(tables, state, p, mtu):
         go(tables, state, p, place, target, now)
         return
     subnet_id = tables.subnets[subnet, SubnetColumn.ID]

@@ -168,9 +168,10 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
     causal : 1 if packets of the capture wait for their causes, 0 for open loop
     """
     counts = state.counts
-    for _ in range(limit):
+    for done in range(limit):
         need = _room(state)
         if need != IDLE:
+            counts[Count.LEFT, 0] = limit - done
             queue.settle(state)
             return need
         if queue.next_is_first(state):

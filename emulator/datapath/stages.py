@@ -1,8 +1,12 @@
 """The stages of a packet's way, in the order of PL-1 to PL-7.
 
-    SEND     E0 unicast ─ E1 exempt service ─ E2 source check ─ E3 groups ─ E4 to E8: see `leave`
+    SEND     E1 exempt service ─ its own address ─ E0 unicast ─ E2 source check ─ E3 groups ─ E4 to E8: see `leave`
     TRANSIT  the gateway: see `gateways`
     ARRIVE   I1 ACL (from another subnet) ─ I2 groups ─ I3 destination check ─ I4 deliver, or forward
+
+A packet to the interface's own address or a loopback one stays in the guest, which delivers it (FB-23).  Amazon DNS takes
+1,024 packets a second from an interface, and it sends no more fragments (FB-10, FB-31); AWS does not say how it counts,
+here whole seconds count.
 
 Each function takes one packet at one place at one time and either ends it (`finish`) or queues what comes next.  The
 order of I2 and I3 is the knob ``pipeline.srcdst_after_sg``; a packet that both the ACL and the route table would drop
@@ -10,7 +14,7 @@ is the ACL's (PL-3).
 """
 
 from emulator.datapath import balancers, queue
-from emulator.datapath.addressing import is_dhcp, is_exempt_service, is_neighbour_discovery, is_unicast
+from emulator.datapath.addressing import is_dhcp, is_exempt_service, is_loopback, is_neighbour_discovery, is_unicast
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, enters, groups_decide
 from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.leave import ARRIVE, DIVERTED, SEND, Hop, leave, next_hop, spend_hop
@@ -40,6 +44,9 @@ DESTINATION_CHECK, FORWARDED, DELIVERED = int(Stage.DESTINATION_CHECK), int(Stag
 _NOT_UNICAST, _CHECK = int(Reason.EMU_NOT_UNICAST), int(Reason.ENI_SOURCE_DEST_CHECK_RESTRICTION)
 _NOTHING, _LOOP, _PROTOCOL = int(Reason.NO_POSSIBLE_DESTINATION), int(Reason.EMU_FORWARDING_LOOP), int(Reason.PROTOCOL_RESTRICTION)
 MAX_FORWARDS = 32
+DNS_PORT, PER_SECOND, _SECOND = 53, 1024, 10**9
+_DNS_SECOND, _FRAGMENT_SECOND = int(conntrack.Usage.DNS_SECOND), int(conntrack.Usage.FRAGMENT_SECOND)
+_DNS_RATE, _FRAGMENT_RATE = int(Reason.EMU_DNS_RATE), int(Reason.EMU_FRAGMENT_RATE)
 
 
 @kernel
@@ -55,7 +62,14 @@ def send(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
         or is_exempt_service(tables, eni, family, hi, lo, protocol, flights[p, Field.DESTINATION_PORT])
     ):
         flights[p, Flight.TRACKED], flights[p, Flight.RULE] = 0, 0
+        if flights[p, Field.DESTINATION_PORT] == DNS_PORT and _is_too_fast(state, p, eni_id, _DNS_SECOND, now):
+            finish(state, p, now, EXEMPT, eni_id, DROP, _DNS_RATE, 0)
+            return
         finish(state, p, now, EXEMPT, eni_id, ACCEPT, 0, 0)
+        return
+    if owner(tables, tables.enis[eni, Eni.VPC], hi, lo) == eni_id or is_loopback(family, hi, lo):
+        flights[p, Flight.TRACKED], flights[p, Flight.RULE] = 0, 0
+        finish(state, p, now, DELIVERED, eni_id, ACCEPT, 0, 0)
         return
     subnet = row_of(tables, tables.enis[eni, Eni.SUBNET])
     if not is_unicast(family, hi, lo) or (family == 4 and lo == tables.subnets[subnet, SubnetColumn.BROADCAST_LO]):
@@ -81,9 +95,29 @@ def send(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
         return
     opened = state.counts[conntrack.Count.NEXT_ENTRY, 0] - before
     passed(state, p, now, GROUP_EGRESS, eni_id, decision.rule, decision.entry, opened)
+    # Here and not before: a fragment that waits for its first one is sent again, and would be counted twice.
+    is_piece = flights[p, Field.FRAGMENT_OFFSET] != 0 or flights[p, Field.MORE_FRAGMENTS] != 0
+    if is_piece and _is_too_fast(state, p, eni_id, _FRAGMENT_SECOND, now):
+        finish(state, p, now, GROUP_EGRESS, eni_id, DROP, _FRAGMENT_RATE, 0)
+        return
     if owned:
         flights[p, Flight.SENDER], flights[p, Flight.LOST] = eni_id, 0
     leave(tables, state, p, eni_id, hop, opened, now)
+
+
+@kernel
+def _is_too_fast(state: State, p: int, eni_id: int, clock: int, now: int) -> bool:
+    """Count one more packet of an interface in this second; whether that is more than `PER_SECOND`.
+
+    ``clock`` is the column of `Usage` with the second, the count follows it.  What a capture shows was sent, so it was not too fast.
+    """
+    if state.flights[p, Flight.CAPTURED] != 0:
+        return False
+    usage, second = state.usage, now // _SECOND + 1
+    if usage[eni_id, clock] != second:
+        usage[eni_id, clock], usage[eni_id, clock + 1] = second, 0
+    usage[eni_id, clock + 1] += 1
+    return usage[eni_id, clock + 1] > PER_SECOND
 
 
 @kernel

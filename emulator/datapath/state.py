@@ -19,7 +19,7 @@ class Flight(IntEnum):
     tracking certain (CT-16).  CAUSE is the row plus one of the flow that it waits for, NEXT the row plus one of the
     packet that waits behind it, or of the next piece of a datagram that was cut.  CAPTURED is 1 for a packet of a
     capture; CUT the bytes of payload that a router left in it, 0 if it is whole; VIA_TARGET the interface of a
-    balancer's target that it came from.
+    balancer's target that it came from; MOST_SEGMENT to what a transit gateway lowers a SYN's maximum segment size, or 0.
     """
 
     SENDER = FIELDS
@@ -38,6 +38,7 @@ class Flight(IntEnum):
     CAPTURED = FIELDS + 13
     CUT = FIELDS + 14
     VIA_TARGET = FIELDS + 15
+    MOST_SEGMENT = FIELDS + 16
 
 
 FLIGHT_COLUMNS = len(Field) + len(Flight)
@@ -83,7 +84,7 @@ class Step(IntEnum):
 class Outcome(IntEnum):
     """Columns of ``outcomes``, one row a packet, by packet id: how it ended, and its header as it was then.
 
-    SENDER and LOST are what group references were held against; CUT is that of `Flight`."""
+    SENDER and LOST are what group references were held against; CUT and MOST_SEGMENT are those of `Flight`."""
 
     VERDICT = 0
     REASON = 1
@@ -106,6 +107,7 @@ class Outcome(IntEnum):
     QUOTED_SOURCE_PORT = 18
     QUOTED_DESTINATION_PORT = 19
     CUT = 20
+    MOST_SEGMENT = 21
 
 
 FIRST_BORN = 1 << 40  # ids of packets that the network itself makes count from here, above every capture's
@@ -216,7 +218,7 @@ class Count(IntEnum):
 
     NEXT is the event beside the heap (see `queue`); NEXT_FLIGHT is its row plus one, 0 if there is none.  FIRST is the
     packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.  ARRIVED is the packet
-    (index + 1) that a live host has to look at, 0 if none.
+    (index + 1) that a live host has to look at, 0 if none.  LEFT is what was left of a limit when the loop came back for room.
     """
 
     LIVE = 0
@@ -240,6 +242,7 @@ class Count(IntEnum):
     FIRST = 18
     SHARE = 19
     SHARES = 20
+    LEFT = 21
 
 
 class LinkState(IntEnum):

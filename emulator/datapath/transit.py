@@ -9,12 +9,15 @@
 
 Group identity crosses only where the gateway and both attachments say so (SG-31).  Time to live is not lowered (FB-18).
 A zone that is not said counts as every zone.
+
+The maximum segment size of a SYN is lowered to what fits (FB-29).  What is too long from a VPC never gets here: its router
+says so; what is too long from a customer network is dropped in silence, as the newest text has it.
 """
 
 from emulator.datapath import queue
 from emulator.datapath.filters import ACCEPT, DROP, enters
 from emulator.datapath.journal import finish, passed, sighted
-from emulator.datapath.leave import ARRIVE, SEND, TRANSIT, cross
+from emulator.datapath.leave import ARRIVE, SEND, TRANSIT, cross, fits, path_mtu
 from emulator.datapath.state import Flight, State
 from emulator.kernels import kernel
 from emulator.policy.joined_columns import AttachmentColumn, NetworkColumn, NodeColumn
@@ -33,14 +36,15 @@ from emulator.policy.tables import (
     row_of,
 )
 from emulator.wire.hashing import mix
-from emulator.wire.headers import Field
+from emulator.wire.headers import SYN, TCP, Field
 
 ACL_INGRESS, GATEWAY = int(Stage.ACL_INGRESS), int(Stage.GATEWAY)
 _OUTSIDE = int(PlaceKind.OUTSIDE)
 _NO_ZONE, _NO_ATTACHMENT_ZONE = int(Reason.TGW_ROUTE_AZ_RESTRICTION), int(Reason.TGW_ATTACH_VPC_AZ_RESTRICTION)
 _NO_TABLE, _NO_ROUTE = int(Reason.TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION), int(Reason.TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT)
 _BLACKHOLE, _VPN_DOWN, _NOTHING = int(Reason.TGW_RTB_BAD_STATE_ROUTE), int(Reason.BAD_STATE_VPN), int(Reason.NO_POSSIBLE_DESTINATION)
-_BAD_STATE, _LOOP = int(Reason.BAD_STATE), int(Reason.EMU_FORWARDING_LOOP)
+_BAD_STATE, _LOOP, _TOO_BIG = int(Reason.BAD_STATE), int(Reason.EMU_FORWARDING_LOOP), int(Reason.EMU_MTU_EXCEEDED)
+_HEADERS_V4, _HEADERS_V6 = 40, 60  # bytes of IP and TCP without options
 MAX_GATEWAYS = 8
 _SIDE_VPC, _SIDE_NETWORK, _SIDE_PEER = int(AttachmentColumn.VPC), int(AttachmentColumn.NETWORK), int(AttachmentColumn.PEER)
 
@@ -94,6 +98,12 @@ def transit_gateway(tables: Tables, state: State, p: int, gateway: int, now: int
         if not enters(tables, state, p, entered, tables.nodes[node, NodeColumn.ID], TRANSIT, gateway, now):
             return
         sighted(state, p, now, tables.nodes[node, NodeColumn.ID], INGRESS, ACCEPT, 0, 0, 0)
+    mtu = path_mtu(tables, gateway)
+    if not fits(tables, state, p, mtu):
+        finish(state, p, now, GATEWAY, gateway, DROP, _TOO_BIG, 0)
+        return
+    if flights[p, Field.PROTOCOL] == TCP and flights[p, Field.FLAGS] & SYN:
+        flights[p, Flight.MOST_SEGMENT] = mtu - (_HEADERS_V4 if flights[p, Field.FAMILY] == 4 else _HEADERS_V6)
     _route(tables, state, p, gateway, attachment, zone, now)
 
 

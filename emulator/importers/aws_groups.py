@@ -1,6 +1,7 @@
 """Security groups in both views, and network ACLs (IM-7, IM-10; SG-16 to SG-21, SG-45 to SG-48, NA-7, NA-8)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from emulator.errors import TopologyError, printable
 from emulator.importers.records import Record
@@ -61,8 +62,14 @@ def add_groups(shop: Workshop) -> None:
             shop.references.demand(records[0], "SecurityGroups", group_id)
             shop.report.left_out("SecurityGroupRule", records[0].id, f"its group {group_id} is not in the data", records[0].place)
     for record in shop.snapshot.all("SecurityGroupVpcAssociations"):
-        text = "the group is used in this VPC as well; its interfaces there are left out (SG-60)"
-        shop.report.not_modelled("SecurityGroupVpcAssociation", f"{record.text('GroupId')} {record.text('VpcId')}", text, record.place)
+        group, other = shop.parts.get(record.text("GroupId")), shop.vpc(record.text("VpcId"))
+        if record.text("State") not in ("", "associated"):
+            continue
+        if isinstance(group, SecurityGroup) and other is not None:
+            shop.parts[group.id] = replace(group, associated_vpcs=(*group.associated_vpcs, other.id))
+        else:
+            what = f"{record.text('GroupId')} {record.text('VpcId')}"
+            shop.report.left_out("SecurityGroupVpcAssociation", what, "its group or its VPC is not in the data", record.place)
 
 
 def group_name(name: str, id: str) -> str:

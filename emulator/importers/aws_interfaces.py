@@ -243,7 +243,7 @@ def _groups(shop: Workshop, record: Record, instance: Record | None, subnet: Sub
             shop.report.unknown("SecurityGroup", group_id, text, record.place)
             group = SecurityGroup(group_id, subnet.vpc, (), (), id=group_id, place=record.place)
             shop.add(group)
-        if isinstance(group, SecurityGroup) and group.vpc == subnet.vpc:
+        if isinstance(group, SecurityGroup) and subnet.vpc in group.vpcs:
             yield group_id
         else:
             text = f"group {group_id} of another VPC is attached to it (SG-60); its rules are left out here"

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from emulator.errors import ApiError
-from emulator.model.entities import NetworkInterface, RouteTable, VpcPeeringConnection
+from emulator.model.entities import NetworkInterface, RouteTable, Vpc, VpcPeeringConnection
 from emulator.model.groups import Direction, GroupPeer, ListPeer, PrefixList, Rule, SecurityGroup
 from emulator.model.joined import TransitGateway, TransitGatewayAttachment
+from emulator.model.permissions import group_missing, is_id, refuse_bad
+from emulator.model.quotas import GROUPS, GROUPS_PER_INTERFACE, RULES_PER_GROUP
 from emulator.model.topology import Topology
-
-RULES_PER_GROUP = 60
-GROUPS_PER_INTERFACE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def is_stale(topology: Topology, group: SecurityGroup, rule: Rule) -> bool:
     if not isinstance(peer, SecurityGroup):
         return True
     here, there = group.vpc, peer.vpc
-    return here != there and not _are_peered(topology, here, there) and not _share_a_hub(topology, here, there)
+    return not group.vpcs & peer.vpcs and not _are_peered(topology, here, there) and not _share_a_hub(topology, here, there)
 
 
 def _are_peered(topology: Topology, one: str, other: str) -> bool:
@@ -73,13 +72,17 @@ def authorize(topology: Topology, group: str, direction: Direction, *rules: Rule
 
     Raises
     ------
-    ApiError : InvalidGroup.NotFound, InvalidPermission.Duplicate, RulesPerSecurityGroupLimitExceeded.
+    ApiError : InvalidGroup.NotFound, InvalidPermission.Duplicate, RulesPerSecurityGroupLimitExceeded, MissingParameter for no
+        rule at all, and those of `permissions.refuse_bad`.
     TopologyError : a rule that cannot be.
     """
     found = group_of(topology, group)
+    if not rules:
+        raise ApiError("MissingParameter", f"{found.name}: name a rule: a protocol with its ports, and a peer (SG-21)")
     known = list(found.rules(direction))
     for rule in rules:
         rule = _resolved(topology, found, rule).canonical()
+        refuse_bad(topology, rule)
         if any(rule.content() == other.content() for other in known):
             raise ApiError("InvalidPermission.Duplicate", f'the specified rule "peer: {rule.peer}, {rule.service}, ALLOW" already exists')
         known.append(rule)
@@ -111,6 +114,68 @@ def revoke(topology: Topology, group: str, direction: Direction, *rules: Rule) -
     return topology.changed(found.id, **{direction.name.lower(): tuple(left)})
 
 
+def revoke_by_id(topology: Topology, group: str, *ids: str) -> Topology:
+    """A topology in which a group lacks the rules of these ids, of either direction.
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound, InvalidSecurityGroupRuleId.NotFound, InvalidSecurityGroupRuleId.Malformed.
+    """
+    found = group_of(topology, group)
+    known = {rule.id: (direction, rule) for direction in Direction for rule in found.rules(direction)}
+    for key in ids:
+        if not is_id(key, "sgr-"):
+            raise ApiError("InvalidSecurityGroupRuleId.Malformed", f"The security group rule ID '{key}' is malformed; it begins with sgr-")
+        if key not in known:
+            raise ApiError("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{key}' does not exist in {found.name}")
+    for direction, rule in (known[key] for key in ids):
+        topology = revoke(topology, found.id, direction, rule)
+    return topology
+
+
+def modify_rule(topology: Topology, group: str, key: str, rule: Rule) -> Topology:
+    """A topology in which the rule of an id says something else, in its place and direction and with its id (SG-23).
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound, InvalidSecurityGroupRuleId.NotFound, InvalidPermission.Duplicate, InvalidParameterValue for
+        a peer of another kind, and those of `permissions.refuse_bad`.
+    """
+    found = group_of(topology, group)
+    for direction in Direction:
+        rules = found.rules(direction)
+        for place, old in enumerate(rules):
+            if old.id == key:
+                new = replace(_resolved(topology, found, rule).canonical(), id=key)
+                refuse_bad(topology, new)
+                if type(new.peer) is not type(old.peer):
+                    raise ApiError("InvalidParameterValue", f"{key}: the kind of a rule's peer cannot be changed (SG-23)")
+                if any(new.content() == other.content() for other in rules if other.id != key):
+                    raise ApiError("InvalidPermission.Duplicate", f"{key}: another rule of {found.name} says the same")
+                return topology.changed(found.id, **{direction.name.lower(): (*rules[:place], new, *rules[place + 1 :])})
+    raise ApiError("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{key}' does not exist in {found.name}")
+
+
+def create_group(topology: Topology, vpc: str, name: str, description: str = "") -> Topology:
+    """A topology with one more group, which lets nothing in and everything out (SG-14).
+
+    Raises
+    ------
+    ApiError : InvalidVpcID.NotFound, InvalidGroup.Reserved, InvalidGroup.Duplicate, SecurityGroupLimitExceeded.
+    TopologyError : a name or a description that cannot be (SG-28, SG-29).
+    """
+    home = vpc_of(topology, vpc)
+    known = list(topology.all(SecurityGroup))
+    folded = name.rstrip().casefold()
+    if folded == "default":
+        raise ApiError("InvalidGroup.Reserved", "The security group name 'default' is reserved (SG-13)")
+    if any(group.vpc == home.id and group.name.rstrip().casefold() == folded for group in known):
+        raise ApiError("InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{home.id}'")
+    if len(known) >= GROUPS:
+        raise ApiError("SecurityGroupLimitExceeded", f"{len(known)} security groups; {GROUPS} is the most (SG-38)")
+    return topology.replace(SecurityGroup(name.rstrip(), home.id, description=description))
+
+
 def replace_groups(topology: Topology, interface: str, *groups: str) -> Topology:
     """A topology in which an interface has other groups, the whole list at once (SG-2, SG-58).
 
@@ -138,6 +203,7 @@ def delete_group(topology: Topology, group: str) -> Topology:
     if found.name == "default":
         raise ApiError("CannotDelete", f"the default security group of {topology.display(found.vpc)} cannot be deleted (SG-13)")
     users = [topology.display(eni.id) for eni in topology.all(NetworkInterface) if found.id in eni.security_groups]
+    users += [f"its association with {topology.display(vpc)} (SG-61)" for vpc in found.associated_vpcs]
     users += [
         other.name
         for other in topology.all(SecurityGroup)
@@ -182,9 +248,21 @@ def group_of(topology: Topology, group: str) -> SecurityGroup:
         found for found in topology.all(SecurityGroup) if group in (found.id, found.name, f"{topology.display(found.vpc)}/{found.name}")
     ]
     if len(named) != 1:
-        several = ", which is the name of several; use an id" if named else ""
-        raise ApiError("InvalidGroup.NotFound", f"The security group '{group}' does not exist{several}")
+        raise group_missing(group, ", which is the name of several; use an id" if named else "")
     return named[0]
+
+
+def vpc_of(topology: Topology, vpc: str) -> Vpc:
+    """The VPC with this id or name.
+
+    Raises
+    ------
+    ApiError : InvalidVpcID.NotFound.
+    """
+    found = next((one for one in topology.all(Vpc) if vpc in (one.id, one.name)), None)
+    if found is None:
+        raise ApiError("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
+    return found
 
 
 def interface_of(topology: Topology, interface: str) -> NetworkInterface:

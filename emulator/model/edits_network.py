@@ -3,13 +3,13 @@
 Source: EC2 API Reference, "Error codes"; facts NA-10, NA-15, NA-16, RT-17, RT-18.
 """
 
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from emulator.errors import ApiError
-from emulator.model.edits import interface_of
-from emulator.model.entities import Route, RouteTable, Subnet
-from emulator.model.groups import AclRule, Direction, NetworkAcl
-from emulator.model.quotas import ENTRIES_PER_ACL, ROUTES_PER_TABLE
+from emulator.model.edits import interface_of, vpc_of
+from emulator.model.entities import InternetGateway, Route, RouteTable, Subnet
+from emulator.model.groups import AclRule, Direction, ListPeer, NetworkAcl
+from emulator.model.quotas import ACLS_PER_VPC, ENTRIES_PER_ACL, ROUTES_PER_TABLE, TABLES_PER_VPC
 from emulator.model.topology import Topology
 
 
@@ -62,6 +62,20 @@ def delete_acl_entry(topology: Topology, acl: str, direction: Direction, number:
     return topology.changed(found.id, **{direction.name.lower(): left})
 
 
+def create_acl(topology: Topology, vpc: str, name: str) -> Topology:
+    """A topology with one more network ACL, which denies everything (NA-9).
+
+    Raises
+    ------
+    ApiError : InvalidVpcID.NotFound, NetworkAclLimitExceeded (NA-15, NA-16).
+    """
+    home = vpc_of(topology, vpc)
+    known = sum(acl.vpc == home.id for acl in topology.all(NetworkAcl))
+    if known >= ACLS_PER_VPC:
+        raise ApiError("NetworkAclLimitExceeded", f"{home.name} has {known} network ACLs; {ACLS_PER_VPC} is the most")
+    return topology.replace(NetworkAcl(name, home.id))
+
+
 def delete_acl(topology: Topology, acl: str) -> Topology:
     """A topology without a network ACL.
 
@@ -84,12 +98,60 @@ def _table_of(topology: Topology, table: str) -> RouteTable:
     return found[0]
 
 
+def create_route_table(topology: Topology, vpc: str, name: str) -> Topology:
+    """A topology with one more route table, of local routes alone (RT-2).
+
+    Raises
+    ------
+    ApiError : InvalidVpcID.NotFound, RouteTableLimitExceeded (RT-17, RT-18).
+    """
+    home = vpc_of(topology, vpc)
+    known = sum(table.vpc == home.id for table in topology.all(RouteTable))
+    if known >= TABLES_PER_VPC:
+        raise ApiError("RouteTableLimitExceeded", f"{home.name} has {known} route tables; {TABLES_PER_VPC} is the most")
+    return topology.replace(RouteTable(name, home.id))
+
+
+def associate_route_table(topology: Topology, table: str, subnet: str) -> Topology:
+    """A topology in which a subnet that used the main table uses another one (RT-1).
+
+    Raises
+    ------
+    ApiError : InvalidRouteTableID.NotFound, InvalidSubnetID.NotFound, Resource.AlreadyAssociated (RT-18).
+    """
+    found = _table_of(topology, table)
+    place = next((one for one in topology.all(Subnet) if subnet in (one.id, one.name)), None)
+    if place is None:
+        raise ApiError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet}' does not exist")
+    if place.route_table:
+        raise ApiError(
+            "Resource.AlreadyAssociated", f"{place.name} has {topology.display(place.route_table)} already; one table a subnet (RT-1)"
+        )
+    return topology.changed(place.id, route_table=found.id)
+
+
+def delete_route_table(topology: Topology, table: str) -> Topology:
+    """A topology without a route table.
+
+    Raises
+    ------
+    ApiError : InvalidRouteTableID.NotFound, DependencyViolation while a subnet or gateway uses it, or for a main table (RT-18).
+    """
+    found = _table_of(topology, table)
+    users = [entity.name for entity in topology.entities.values() if getattr(entity, "route_table", "") == found.id]
+    if users or found.main:
+        why = f"{users[0]} uses it" if users else "it is a main table"
+        raise ApiError("DependencyViolation", f"The routeTable '{found.id}' has dependencies and cannot be deleted: {why}")
+    return topology.replace(without=[found.id])
+
+
 def create_route(topology: Topology, table: str, route: Route) -> Topology:
     """A topology in which a route table has one more route.
 
     Raises
     ------
-    ApiError : InvalidRouteTableID.NotFound, RouteAlreadyExists, RouteLimitExceeded (RT-17, RT-18).
+    ApiError : InvalidRouteTableID.NotFound, RouteAlreadyExists, RouteLimitExceeded, Gateway.NotAttached for an internet gateway
+        of another VPC (RT-17, RT-18).
     TopologyError : a route that cannot be (RT-4, FB-9).
     """
     found = _table_of(topology, table)
@@ -98,6 +160,10 @@ def create_route(topology: Topology, table: str, route: Route) -> Topology:
         raise ApiError("RouteAlreadyExists", f"The route identified by {route.destination} already exists.")
     if len(own) >= ROUTES_PER_TABLE:
         raise ApiError("RouteLimitExceeded", f"{found.name} has {len(own)} routes; {ROUTES_PER_TABLE} is the most")
+    gateway = next((one for one in topology.all(InternetGateway) if route.target in (one.id, one.name)), None)
+    if gateway is not None and gateway.vpc != found.vpc:
+        text = f"resource {gateway.id} and route table {found.id} belong to different networks"
+        raise ApiError("Gateway.NotAttached", text)
     return topology.changed(found.id, routes=(*found.routes, route))
 
 
@@ -106,9 +172,15 @@ def delete_route(topology: Topology, table: str, destination: object) -> Topolog
 
     Raises
     ------
-    ApiError : InvalidRouteTableID.NotFound, InvalidRoute.NotFound.
+    ApiError : InvalidRouteTableID.NotFound, InvalidRoute.NotFound; InvalidRoute.Malformed for what is no destination and
+        InvalidRoute.InvalidState for a propagated route: the reference names these codes without their triggers (RT-18).
     """
     found = _table_of(topology, table)
+    if not isinstance(destination, IPv4Network | IPv6Network | ListPeer):
+        raise ApiError("InvalidRoute.Malformed", f"{destination!r} is neither a block nor a prefix list")
+    same = [one for one in found.routes if one.destination == destination]
+    if same and all(one.propagated for one in same):
+        raise ApiError("InvalidRoute.InvalidState", f"the route to {destination} in {found.id} is propagated; end the propagation instead")
     left = tuple(one for one in found.routes if one.destination != destination or one.propagated)
     if len(left) == len(found.routes):
         raise ApiError("InvalidRoute.NotFound", f"no route with destination-cidr-block {destination} in route table {found.id}")

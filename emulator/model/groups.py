@@ -122,7 +122,9 @@ ALLOW_ALL_IPV6 = Rule(ALL, ANY_PORTS, EVERYONE[1])
 class SecurityGroup:
     """A virtual firewall for interfaces: allow rules only, all looked at, stateful (SG-4, SG-7).
 
-    ``egress=None`` is AWS's start: everything out, IPv6 too if the VPC has an IPv6 block (SG-14).
+    ``egress=None`` is AWS's start: everything out, IPv6 too if the VPC has an IPv6 block (SG-14).  ``associated_vpcs`` are
+    other VPCs whose interfaces and rules may use it (SG-60 to SG-62), ``disassociated_vpcs`` those where that is over: rules
+    there that name it are stale, not wrong (SG-32).
     """
 
     name: str
@@ -132,6 +134,13 @@ class SecurityGroup:
     description: str = ""
     id: str = ""
     place: str = ""
+    associated_vpcs: tuple[str, ...] = ()
+    disassociated_vpcs: tuple[str, ...] = ()
+
+    @property
+    def vpcs(self) -> frozenset[str]:
+        """Ids of the VPCs where it can be used."""
+        return frozenset((self.vpc, *self.associated_vpcs))
 
     def rules(self, direction: Direction) -> tuple[Rule, ...]:
         """The rules of one direction, in the order they were written."""

@@ -6,6 +6,7 @@ stand beside the VPCs (peerings, hosts outside), as a name anywhere.
 
 import difflib
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from emulator.model import names_joined
@@ -142,6 +143,7 @@ class _Resolver:
         self.table: dict[str, Entity] = {}
         self.home: dict[str, str] = {}
         self.by_name: dict[tuple[type, str], list[str]] = {}
+        self.by_home: dict[tuple[type, str, str], list[str]] = {}
         vpcs = [entity for entity in entities if isinstance(entity, Vpc)]
         self.vpc_ids = {key: vpc.id or made_id(vpc) for vpc in vpcs for key in (vpc.name, vpc.id or made_id(vpc))}
         subnet_home = {key: entity.vpc for entity in entities if isinstance(entity, Subnet) for key in (entity.name, entity.id)}
@@ -163,10 +165,20 @@ class _Resolver:
             self.table[key] = entity
             self.home[key] = key if isinstance(entity, Vpc) else home
             self.by_name.setdefault((type(entity), entity.name), []).append(key)
+            self.by_home.setdefault((type(entity), entity.name, self.home[key]), []).append(key)
 
     def interface(self, text: str) -> str:
         """Id of the interface shown as ``instance:eth0``; empty if there is none."""
-        return next((key for key, entity in self.table.items() if isinstance(entity, NetworkInterface) and text == _shown(self, key)), "")
+        return self.shown.get(text, "")
+
+    @cached_property
+    def shown(self) -> dict[str, str]:
+        """Ids of the interfaces by what they are shown as."""
+        found: dict[str, str] = {}
+        for key, entity in self.table.items():
+            if isinstance(entity, NetworkInterface):
+                found.setdefault(_shown(self, key), key)
+        return found
 
     def problem(self, thing: object, text: str) -> None:
         place = getattr(thing, "place", "")
@@ -179,9 +191,11 @@ class _Resolver:
         vpc, slash, name = text.partition("/")
         if slash and vpc in self.vpc_ids:
             home, text = self.vpc_ids[vpc], name
+        near = [key for kind in kinds for key in self.by_home.get((kind, text, home), ())]
+        if near:
+            return near
         found = [key for kind in kinds for key in self.by_name.get((kind, text), ())]
-        near = [key for key in found if self.home[key] == home]
-        return near or ([key for key in found if not self.home[key]] if home else found)
+        return [key for key in found if not self.home[key]] if home else found
 
     def one(self, text: str, kinds: tuple[type, ...], home: str, thing: object, what: str) -> str:
         """The one id that a reference means; a trouble is noted and the text given back otherwise."""
@@ -249,23 +263,25 @@ def _shown(resolver: _Resolver, key: str) -> str:
 def _with_defaults(entities: list["Entity"]) -> list["Entity"]:
     """The entities, with each VPC's default group, main table and default network ACL where absent (SG-13, RT-1, NA-9)."""
     done = list(entities)
+    groups = {entity.vpc for entity in entities if isinstance(entity, SecurityGroup) and entity.name == "default"}
+    tables = {entity.vpc for entity in entities if isinstance(entity, RouteTable) and entity.main}
+    acls = {entity.vpc for entity in entities if isinstance(entity, NetworkAcl) and entity.name == "default"}
     for vpc in [entity for entity in entities if isinstance(entity, Vpc)]:
-        mine = [entity for entity in entities if getattr(entity, "vpc", "") in (vpc.name, vpc.id or made_id(vpc))]
-        if not any(isinstance(entity, SecurityGroup) and entity.name == "default" for entity in mine):
+        known = {vpc.name, vpc.id or made_id(vpc)}
+        if not groups & known:
             own = Rule(ALL, ANY_PORTS, GroupPeer("default"))
             done.append(SecurityGroup("default", vpc.name, (own,), description="Default group: members reach one another"))
-        if not any(isinstance(entity, RouteTable) and entity.main for entity in mine):
+        if not tables & known:
             done.append(RouteTable("main", vpc.name, main=True))
-        if not any(isinstance(entity, NetworkAcl) and entity.name == "default" for entity in mine):
+        if not acls & known:
             done.append(NetworkAcl("default", vpc.name, OPEN_ACL, OPEN_ACL))
     return done + names_joined.default_tables(entities, made_id)
 
 
 def _link(resolver: _Resolver, link: Link) -> Link:
     """A link with its ends as ids."""
-    shown = {_shown(resolver, key): key for key in resolver.table if isinstance(resolver.table[key], NetworkInterface)}
     what = f"link {' – '.join(link.between)}"
-    one, other = (shown.get(end) or resolver.one(end, LINK_ENDS, "", link, what) for end in link.between)
+    one, other = (resolver.interface(end) or resolver.one(end, LINK_ENDS, "", link, what) for end in link.between)
     return replace(link, between=(one, other))
 
 
@@ -291,6 +307,8 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
                 for direction, rules in ((Direction.INGRESS, entity.ingress), (Direction.EGRESS, egress)):
                     named = _rules(resolver, rules, entity, direction, home)
                     fields[direction.name.lower()] = identify(named, key, direction)
+                for field in ("associated_vpcs", "disassociated_vpcs"):
+                    fields[field] = tuple(resolver.one(other, (Vpc,), "", entity, what) for other in getattr(entity, field))
             case Subnet():
                 if entity.route_table:
                     fields["route_table"] = resolver.one(entity.route_table, (RouteTable,), home, entity, what)

@@ -140,7 +140,7 @@ def _interfaces(topology: "Topology") -> Problems:
         if topology.get(eni.instance, Instance).vpc != subnet.vpc:
             yield eni, f"{name}: subnet {subnet.name} is in another VPC than its instance; choose one of the same VPC"
         for group in eni.security_groups:
-            if topology.get(group, SecurityGroup).vpc != subnet.vpc:
+            if subnet.vpc not in topology.get(group, SecurityGroup).vpcs:
                 yield eni, f"{name}: group {topology.display(group)} is of another VPC; choose one of {topology.display(subnet.vpc)} (SG-3)"
         for address in eni.private_ips:
             yield from ((eni, text) for text in _address(topology, name, address, subnet, taken))
@@ -186,7 +186,13 @@ def _gateways(topology: "Topology") -> Problems:
 
 
 def _routes(topology: "Topology") -> Problems:
+    mains: dict[str, str] = {}
     for table in topology.all(RouteTable):
+        if table.main and mains.setdefault(table.vpc, table.name) != table.name:
+            yield (
+                table,
+                f"{table.name}: {topology.display(table.vpc)} already has the main route table {mains[table.vpc]}; a VPC has one (RT-1)",
+            )
         vpc = topology.get(table.vpc, Vpc)
         seen = set()
         for route in table.routes:

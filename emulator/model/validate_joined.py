@@ -124,7 +124,7 @@ def _nodes(topology: "Topology", vpc: str, nodes: tuple[Node, ...], groups: tupl
         if len(same) > 1:
             yield f"{node.private_ip} already belongs to {topology.display(same[0])}; each address belongs to one interface"
     for group in groups:
-        if topology.get(group, SecurityGroup).vpc != vpc:
+        if vpc not in topology.get(group, SecurityGroup).vpcs:
             yield f"group {topology.display(group)} is of another VPC; choose one of {topology.display(vpc)} (SG-3)"
 
 

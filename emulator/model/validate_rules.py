@@ -41,6 +41,9 @@ def _group(topology: "Topology", group: SecurityGroup) -> Iterator[tuple[object,
         or not all(sign.isascii() and (sign.isalnum() or sign in _NAME_SIGNS) for sign in group.name)
     ):
         yield group, f"security group {group.name!r}: a name has up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{{}}!$* (SG-29)"
+    if group.associated_vpcs and (group.name == "default" or group.vpc in group.associated_vpcs):
+        why = "a default group serves its own VPC alone" if group.name == "default" else "its own VPC needs no association"
+        yield group, f"{group.name}: {why}; leave associated_vpcs out (SG-60)"
     if len(group.description) > LONGEST:
         yield group, f"{group.name}: its description is longer than 255 characters; shorten it (SG-28)"
     for direction in Direction:
@@ -55,8 +58,13 @@ def _group(topology: "Topology", group: SecurityGroup) -> Iterator[tuple[object,
                 yield thing, f"{what}: its description is longer than 255 characters; shorten it (SG-28)"
             yield from ((thing, f"{what}: {text}") for text in service_problems(rule))
             peer = topology.entities.get(rule.peer.group) if isinstance(rule.peer, GroupPeer) else None
-            if isinstance(peer, SecurityGroup) and peer.vpc != group.vpc and not _may_be_named(topology, group.vpc, peer.vpc):
+            if isinstance(peer, SecurityGroup) and not _were_together(group, peer) and not _may_be_named(topology, group.vpc, peer.vpc):
                 yield thing, f"{what}: {peer.name} is a group of {topology.display(peer.vpc)}, which is not peered with this VPC (SG-30)"
+
+
+def _were_together(one: SecurityGroup, other: SecurityGroup) -> bool:
+    """Whether two groups are, or were, usable in one VPC; a rule across an association that is over is stale, not wrong (SG-32)."""
+    return bool({*one.vpcs, *one.disassociated_vpcs} & {*other.vpcs, *other.disassociated_vpcs})
 
 
 def _may_be_named(topology: "Topology", one: str, other: str) -> bool:

@@ -7,7 +7,7 @@ from emulator.wire.addresses import address
 from emulator.wire.craft import fragment, icmp_error, tcp_reset
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP, Field, is_icmp_error
 from emulator.wire.packet import RAW_IP, Packet
-from emulator.wire.rewrite import rewritten
+from emulator.wire.rewrite import rewritten, with_most_segment
 
 ERROR_TTL, RESET_TTL = 255, 64
 
@@ -24,6 +24,8 @@ def as_delivered(packet: Packet, outcome: Any) -> bytes:
         quoted_ports=_quoted_ports(header, outcome),
         ttl_spent=int(outcome[Outcome.TTL_SPENT]),
     )
+    if outcome[Outcome.MOST_SEGMENT] and not header[Field.FRAGMENT_OFFSET]:
+        data = with_most_segment(data, int(header[Field.PAYLOAD_OFFSET]), int(outcome[Outcome.MOST_SEGMENT]))
     size = int(outcome[Outcome.CUT])
     if not size:
         return data

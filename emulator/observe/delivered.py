@@ -26,7 +26,7 @@ def delivered(packet: Packet, outcome: Matrix) -> Packet:
     outcome : its outcome row, columns Outcome
     """
     header = packet.header
-    unchanged = not outcome[Outcome.TTL_SPENT] and not outcome[Outcome.CUT]
+    unchanged = not any(outcome[column] for column in (Outcome.TTL_SPENT, Outcome.CUT, Outcome.MOST_SEGMENT))
     if unchanged and all(header[field] == outcome[column] for field, column in _KEPT):
         return packet
     return Packet.parse(as_delivered(packet, outcome), packet.link_type)

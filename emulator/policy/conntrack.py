@@ -52,11 +52,18 @@ class Count(IntEnum):
 
 
 class Usage(IntEnum):
-    """Columns of ``usage``, by id: TRACKED and RETRY_NS of an instance, EXCEEDED of an interface (CT-40, CT-41)."""
+    """Columns of ``usage``, by id: TRACKED and RETRY_NS of an instance, EXCEEDED of an interface (CT-40, CT-41).
+
+    In the second that a clock stands at, an interface sent so many packets to Amazon DNS, and fragments (FB-10, FB-31).
+    """
 
     TRACKED = 0
     EXCEEDED = 1
     RETRY_NS = 2
+    DNS_SECOND = 3
+    DNS_SENT = 4
+    FRAGMENT_SECOND = 5
+    FRAGMENTS_SENT = 6
 
 
 # STATE bits.  Who started: end A or B.  TCP: FINs seen and acknowledged, closed, answered.  UDP: transactions.

@@ -76,6 +76,8 @@ class Reason(IntEnum):
     ELBV2_LISTENERS_MISMATCH = 51
     ELBV2_NO_TARGETS_IN_AZ = 52
     ELBV2_SOURCE_ADDRESS_PRESERVATION = 53
+    EMU_DNS_RATE = 54
+    EMU_FRAGMENT_RATE = 55
     EMU_NOT_IP = 64
     EMU_ARP = 65
     EMU_TRUNCATED = 66
@@ -148,6 +150,8 @@ TEXT = {
     Reason.ELBV2_LISTENERS_MISMATCH: "the load balancer listens on no such port",
     Reason.ELBV2_NO_TARGETS_IN_AZ: "the load balancer has no healthy target that its node may use",
     Reason.ELBV2_SOURCE_ADDRESS_PRESERVATION: "a target that calls itself through the balancer sees its own address as source",
+    Reason.EMU_DNS_RATE: "its interface sent more than 1,024 packets to Amazon DNS in this second",
+    Reason.EMU_FRAGMENT_RATE: "its interface sent more than 1,024 fragments in this second",
     Reason.EMU_UNSENT: "never sent here: its cause was blocked",
     Reason.EMU_NOT_IP: "neither IPv4 nor IPv6",
     Reason.EMU_ARP: "ARP is answered by the fabric and meets no filter",

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP, is_icmp_error
 
 Address = IPv4Address | IPv6Address
+_END_OF_OPTIONS, _NO_OPERATION, _MAXIMUM_SEGMENT_SIZE = 0, 1, 2
 _CHECKSUM_AT = {TCP: 16, UDP: 6, ICMPV6: 2, ICMP: 2}
 
 
@@ -96,6 +97,26 @@ def rewritten(
         data[at] = max(data[at] - ttl_spent, 0)
         if version == 4:
             _adjust(data, ip_offset + 10, pair, bytes(data[at : at + 2]))
+    return bytes(data)
+
+
+def with_most_segment(frame: bytes, payload_offset: int, most: int) -> bytes:
+    """A frame whose TCP SYN announces a maximum segment size of at most so many bytes (RFC 9293 §3.2); itself if it does."""
+    data = bytearray(frame)
+    if len(data) < payload_offset + 20:
+        return frame
+    at, end = payload_offset + 20, min(payload_offset + (data[payload_offset + 12] >> 4) * 4, len(data))
+    while at + 1 < end and data[at] != _END_OF_OPTIONS:
+        size = 1 if data[at] == _NO_OPERATION else data[at + 1]
+        if data[at] == _MAXIMUM_SEGMENT_SIZE and size == 4 and at + 4 <= end:
+            if int.from_bytes(data[at + 2 : at + 4]) > most:
+                # The checksum's words begin at even places of the segment; the option's value may stand across two.
+                start = at + 2 - (at - payload_offset) % 2
+                before = bytes(data[start : start + 4])
+                data[at + 2 : at + 4] = most.to_bytes(2)
+                _adjust(data, payload_offset + _CHECKSUM_AT[TCP], before, bytes(data[start : start + 4]))
+            break
+        at += max(size, 1)
     return bytes(data)
 
 

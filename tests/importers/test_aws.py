@@ -137,6 +137,50 @@ def test_what_is_gone_becomes_stale_or_a_blackhole(described: Any, write: Write)
     assert network.explain("web-1", "192.168.1.1", "tcp/80").forward.reason == "BAD_STATE_ROUTE"
 
 
+def test_sg46_sg48_two_views_of_one_group(described: Any, write: Write) -> None:
+    """Permissions with several peers, and rules one by one, give one group; all ports are absent or -1 (SG-21, SG-45 to SG-48)."""
+    first, everyone = described["SecurityGroups"][0], {"CidrIp": "0.0.0.0/0", "Description": "https"}
+    pairs = [{"GroupId": "sg-db", "UserId": "111122223333"}]
+    https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    first["IpPermissions"] = [https | {"IpRanges": [everyone], "UserIdGroupPairs": pairs}]
+    first["IpPermissionsEgress"] = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    described["SecurityGroups"] = [first, described["SecurityGroups"][1]]
+    once = read_network(write(described)).topology.get("sg-web", SecurityGroup)
+    shared = {"GroupId": "sg-web", "GroupOwnerId": "111122223333", "Tags": []}
+    tcp = shared | {"IsEgress": False} | https
+    out = shared | {"IsEgress": True, "IpProtocol": "-1", "FromPort": -1, "ToPort": -1}
+    described["SecurityGroupRules"] = [
+        tcp | {"SecurityGroupRuleId": "sgr-1", "CidrIpv4": "0.0.0.0/0", "Description": "https"},
+        tcp | {"SecurityGroupRuleId": "sgr-2", "ReferencedGroupInfo": pairs[0]},
+        out | {"SecurityGroupRuleId": "sgr-3", "CidrIpv4": "0.0.0.0/0"},
+    ]
+    again = read_network(write(described)).topology.get("sg-web", SecurityGroup)
+    assert (once.name, once.vpc, once.description) == (again.name, again.vpc, again.description) == ("web", "vpc-1", "Web servers")
+    for one, other in ((once.ingress, again.ingress), (once.egress or (), again.egress or ())):
+        assert [(rule.content(), rule.description) for rule in one] == [(rule.content(), rule.description) for rule in other]
+    assert [rule.id for rule in (*again.ingress, *(again.egress or ()))] == ["sgr-1", "sgr-2", "sgr-3"]
+
+
+@pytest.mark.parametrize(
+    ("state", "origin", "shown"),
+    [
+        pytest.param("active", "CreateRoute", (False, False), id="RT-9 a route that was made"),
+        pytest.param("blackhole", "CreateRoute", (True, False), id="RT-9 a blackhole"),
+        pytest.param("active", "EnableVgwRoutePropagation", (False, True), id="RT-9 a propagated route"),
+    ],
+)
+def test_rt9_states_and_origins_of_routes(described: Any, write: Write, state: str, origin: str, shown: tuple[bool, bool]) -> None:
+    """Whether a route is usable and where it comes from is read (RT-9)."""
+    described["VpnGateways"] = [
+        {"VpnGatewayId": "vgw-1", "State": "available", "VpcAttachments": [{"VpcId": "vpc-1", "State": "attached"}]}
+    ]
+    route = {"DestinationCidrBlock": "192.168.1.0/24", "GatewayId": "vgw-1", "Origin": origin, "State": state}
+    described["RouteTables"][0]["Routes"].append(route)
+    table = read_network(write(described)).topology.get(described["RouteTables"][0]["RouteTableId"], RouteTable)
+    found = [(one.blackhole, one.propagated) for one in table.routes if str(one.destination) == "192.168.1.0/24"]
+    assert found == [shown]
+
+
 @pytest.mark.parametrize(
     ("without", "said", "still"),
     [

@@ -35,7 +35,7 @@ def network() -> Network:
 
 
 def test_link_layer_rows(network):
-    """First the lease, then a question before the first packet to each next hop: the neighbour, or the router."""
+    """First the lease, then a question before the first packet to each next hop: the neighbour, or the router (FB-2, FB-21)."""
     rows = [row.split(" ", 1)[1] for row in network.tcpdump("one", link=True).rows]
     assert [row.split(": ")[1] for row in rows[:4]] == [
         "BOOTP/DHCP, Request, DHCP-Message Discover",

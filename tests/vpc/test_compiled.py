@@ -5,6 +5,8 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
+from emulator.datapath.loop import Exit
+from emulator.datapath.state import Count
 from emulator.engine import FOREVER, Engine
 from emulator.kernels import available
 from emulator.wire.packet import Packet
@@ -37,6 +39,20 @@ def test_stepping_changes_nothing():
     """One event at a time gives the same journal, ids of made packets included, as all at once."""
     for one, other in zip(run(False, False), run(False, True), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_a_limit_counts_events_however_much_room_they_need():
+    """So many events and no more happen, though tables grow on the way; what was left of a limit is nobody's afterwards."""
+    engine = Engine(base(), compiled=False)
+    for number in range(300):
+        engine.inject(Packet.of(IP(src=WEB, dst=EXT) / UDP(sport=1000 + number, dport=2)).header, engine.ids.of("eni-web"), number)
+    for _ in range(3):
+        before, rows = engine.state.counts.copy(), len(engine.state.entries)
+        assert engine.advance(limit=90) == Exit.LIMIT
+        assert engine.state.counts[Count.LEFT, 0] == 0
+        began = int(engine.state.counts[Count.NEXT_ENTRY, 0] - before[Count.NEXT_ENTRY, 0])
+        assert began <= 90
+    assert len(engine.state.entries) > rows or rows > 64, "the tracking table grew on the way"
 
 
 @pytest.mark.skipif(not available(), reason="kernels cannot be compiled here")

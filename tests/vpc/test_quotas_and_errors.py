@@ -1,13 +1,15 @@
 """S-46 and S-47, quotas and EC2's error codes for groups, ACLs and routes (SG-38 to SG-52, NA-15, NA-16, RT-17, RT-18)."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from emulator.errors import ApiError, TopologyError
 from emulator.model import edits, edits_network
-from emulator.model.entities import Instance, NetworkInterface, RouteTable, Subnet, Vpc, VpcPeeringConnection
+from emulator.model.entities import Instance, InternetGateway, NetworkInterface, RouteTable, Subnet, Vpc, VpcPeeringConnection
 from emulator.model.groups import AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup, block
+from emulator.model.joined import CustomerNetwork, VpnGateway
 from emulator.model.quotas import warnings_of
 from emulator.model.services import ALL, ANY_PORTS
 from emulator.model.topology import Topology
@@ -109,6 +111,62 @@ def entry(number, allow=True):
     return AclRule(number, allow, ALL, ANY_PORTS, ip_network(ANYONE))
 
 
+MALFORMED, VALUE = "InvalidPermission.Malformed", "InvalidParameterValue"
+
+
+@pytest.mark.parametrize(
+    ("code", "rule"),
+    [
+        pytest.param(MALFORMED, Rule(1, (-1, 4), block(ANYONE)), id="SG-51 all ICMP types with one code"),
+        pytest.param(VALUE, Rule(6, (22, 65536), block(ANYONE)), id="SG-51 a port beyond 65535"),
+        pytest.param(VALUE, Rule(17, (53, 52), block(ANYONE)), id="SG-51 ports that fall"),
+        pytest.param(VALUE, Rule(256, (-1, -1), block(ANYONE)), id="SG-51 a protocol beyond 255"),
+        pytest.param("InvalidPrefixListID.NotFound", Rule(6, (22, 22), ListPeer("pl-none")), id="SG-51 no such prefix list"),
+        pytest.param("InvalidPrefixListId.Malformed", Rule(6, (22, 22), ListPeer("pl-?")), id="SG-51 no prefix list's id"),
+        pytest.param("InvalidGroup.NotFound", Rule(6, (22, 22), GroupPeer("sg-none")), id="SG-51 no such group as peer"),
+        pytest.param("InvalidGroupId.Malformed", Rule(6, (22, 22), GroupPeer("sg-*")), id="SG-51 no group's id as peer"),
+    ],
+)
+def test_sg51_rules_that_are_refused(code, rule):
+    """A rule that cannot be is refused with EC2's code, alone and in a batch with good ones (SG-51, SG-52)."""
+    topology = base(group("g"))
+    refused(code, edits.authorize, topology, "g", IN, rule)
+    refused(code, edits.authorize, topology, "g", OUT, Rule.of("tcp/1", ANYONE), rule)
+
+
+def test_sg51_groups_that_are_refused():
+    """EC2's codes for groups that are not there, cannot be made, or are named wrongly (SG-38, SG-51)."""
+    topology = base(group("g"))
+    refused("InvalidGroup.NotFound", edits.authorize, topology, "sg-none", IN, Rule.of("tcp/1", ANYONE))
+    refused("InvalidGroupId.Malformed", edits.revoke, topology, "sg-!", IN, Rule.of("tcp/1", ANYONE))
+    refused("MissingParameter", edits.authorize, topology, "g", IN)
+    refused("InvalidParameterValue", edits.replace_groups, topology, "web")
+    refused("InvalidGroup.NotFound", edits.replace_groups, topology, "web", "none")
+    refused("InvalidNetworkInterfaceID.NotFound", edits.replace_groups, topology, "nobody", "g")
+    refused("InvalidGroup.Duplicate", edits.create_group, topology, "vpc-a", "G")
+    refused("InvalidGroup.Reserved", edits.create_group, topology, "vpc-a", "Default")
+    refused("InvalidVpcID.NotFound", edits.create_group, topology, "vpc-none", "h")
+    made = edits.create_group(topology, "vpc-a", "h", "words").get("sg-h", SecurityGroup)
+    assert (made.ingress, len(made.rules(OUT)), made.description) == ((), 2, "words")
+
+
+def test_sg38_a_region_full_of_groups(monkeypatch):
+    """The group beyond the quota is refused (SG-38, SG-51)."""
+    topology = base()
+    monkeypatch.setattr(edits, "GROUPS", sum(1 for _ in topology.all(SecurityGroup)))
+    refused("SecurityGroupLimitExceeded", edits.create_group, topology, "vpc-a", "h")
+
+
+def test_sg51_rules_by_their_ids():
+    """A rule can be revoked by its id; an id that is unknown or none at all has a code of its own (SG-48, SG-51)."""
+    topology = base(group("g", rules(2), rules(1)))
+    ids = [rule.id for way in (IN, OUT) for rule in topology.get("sg-g", SecurityGroup).rules(way)]
+    left = edits.revoke_by_id(topology, "g", ids[0], ids[2]).get("sg-g", SecurityGroup)
+    assert ([rule.id for rule in left.ingress], left.egress) == ([ids[1]], ())
+    refused("InvalidSecurityGroupRuleId.NotFound", edits.revoke_by_id, topology, "g", ids[0], "sgr-0123")
+    refused("InvalidSecurityGroupRuleId.Malformed", edits.revoke_by_id, topology, "g", "rule-1")
+
+
 def test_na16_network_acl_errors():
     """EC2's codes for network ACLs (NA-10, NA-15, NA-16)."""
     topology = base(NetworkAcl("own", "vpc-a", (entry(100),), (entry(100),)))
@@ -120,6 +178,40 @@ def test_na16_network_acl_errors():
     assert denied.get("acl-own", NetworkAcl).ingress == (entry(100, allow=False),)
     full = base(NetworkAcl("own", "vpc-a", tuple(entry(n) for n in range(1, 20)), ()))
     refused("NetworkAclEntryLimitExceeded", edits_network.create_acl_entry, full, "own", IN, entry(100))
+
+
+def test_na15_a_vpc_full_of_network_acls(monkeypatch):
+    """The network ACL beyond the quota is refused; one that is made denies everything (NA-9, NA-15, NA-16)."""
+    topology = edits_network.create_acl(base(), "vpc-a", "new")
+    assert topology.get("acl-new", NetworkAcl).ingress == ()
+    monkeypatch.setattr(edits_network, "ACLS_PER_VPC", 2)
+    refused("NetworkAclLimitExceeded", edits_network.create_acl, topology, "vpc-a", "newer")
+
+
+def test_rt18_route_table_errors(monkeypatch):
+    """EC2's codes for route tables and what they are associated with (RT-1, RT-17, RT-18)."""
+    topology = edits_network.create_route_table(base(), "vpc-a", "new")
+    refused("Resource.AlreadyAssociated", edits_network.associate_route_table, topology, "new", "pub-a")
+    refused("InvalidSubnetID.NotFound", edits_network.associate_route_table, topology, "new", "nowhere")
+    used = edits_network.associate_route_table(topology, "new", "db-a")
+    refused("DependencyViolation", edits_network.delete_route_table, used, "new")
+    main = next(table.id for table in topology.all(RouteTable) if table.main and table.vpc == "vpc-a")
+    refused("DependencyViolation", edits_network.delete_route_table, topology, main)
+    assert "rtb-new" not in edits_network.delete_route_table(topology, "new").entities
+    monkeypatch.setattr(edits_network, "TABLES_PER_VPC", 4)
+    refused("RouteTableLimitExceeded", edits_network.create_route_table, topology, "vpc-a", "newer")
+
+
+def test_rt18_routes_that_are_refused():
+    """A gateway of another VPC, a destination that is none, and a propagated route each have their code (RT-18)."""
+    network = CustomerNetwork("office", (ip_network("192.168.0.0/16"),), gateway="vgw")
+    table = RouteTable("learns", "vpc-a", (route(ANYONE, "igw-a"),), propagating=("vgw",))
+    topology = base(InternetGateway("igw-b", "vpc-b"), VpnGateway("vgw", "vpc-a"), network, table)
+    refused("Gateway.NotAttached", edits_network.create_route, topology, "rtb-priv", route("9.9.9.0/24", "igw-b"))
+    refused("InvalidRoute.Malformed", edits_network.delete_route, topology, "rtb-pub", "everywhere")
+    learned = replace(route("192.168.0.0/16", "vgw"), propagated=True)
+    own = topology.changed("rtb-learns", routes=(*topology.get("rtb-learns", RouteTable).routes, learned))
+    refused("InvalidRoute.InvalidState", edits_network.delete_route, own, "learns", block("192.168.0.0/16"))
 
 
 def test_na16_deleting_network_acls():
@@ -189,6 +281,11 @@ def test_quotas_are_warnings(parts, code):
             lambda: base(NetworkAcl("n", "vpc-a", (entry(1), entry(1)))), "NetworkAclEntryAlreadyExists", id="NA-16 an entry twice"
         ),
         pytest.param(lambda: base(group("g", [("tcp/22", ANYONE)] * 2)), "InvalidPermission.Duplicate", id="SG-51 a rule twice"),
+        pytest.param(
+            lambda: base(*(RouteTable(name, "vpc-a", main=True) for name in ("first", "second"))),
+            "a VPC has one (RT-1)",
+            id="RT-1 two main tables",
+        ),
         pytest.param(lambda: base(group("lab-2"), group("LAB-2")), "InvalidGroup.Duplicate", id="SG-29 a name twice, capitals apart"),
     ],
 )

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, defragment
 from scapy.layers.inet import fragment as scapy_fragment
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.packet import Raw
 
 from emulator.datapath.state import FIRST_BORN, Count, Sighting
 from emulator.network import Network
 from emulator.wire.headers import Field
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
-from tests.base import ANYONE, ANYONE_V6, APP1, EXT, EXT_V6, WEB, WEB_PUBLIC, WEB_V6, base, group
+from tests.base import ANYONE, ANYONE_V6, APP1, APP1_V6, EXT, EXT_V6, WEB, WEB_PUBLIC, WEB_V6, base, group
 
 RAW_IP = 101
 
@@ -48,7 +48,17 @@ def everything():
         send(IP(src=inside, dst=EXT, flags="DF") / UDP(sport=40000, dport=9) / Raw(b"x" * 3001))
         for piece in scapy_fragment(IP(src=inside, dst=EXT, id=6) / UDP(sport=40000, dport=10) / Raw(b"y" * 4001), fragsize=1480):
             send(piece)
-    send(IPv6(src=WEB_V6, dst=EXT_V6) / UDP(sport=40000, dport=9) / Raw(b"x" * 3001))
+    for inside in (WEB_V6, APP1_V6):
+        send(IPv6(src=inside, dst=EXT_V6) / UDP(sport=40000, dport=9) / Raw(b"x" * 3001))
+        send(IPv6(src=inside, dst=EXT_V6) / TCP(sport=40000, dport=443, flags="S", options=[("MSS", 1440)]))
+        send(IPv6(src=EXT_V6, dst=inside) / TCP(sport=443, dport=40000, flags="SA"))
+        send(IPv6(src=inside, dst=EXT_V6) / TCP(sport=40000, dport=443, flags="PA") / Raw(b"odd length"[:9]))
+        out = send(IPv6(src=inside, dst=EXT_V6) / UDP(sport=40000, dport=33434) / Raw(b"probe"))
+        send(IPv6(src=EXT_V6, dst=inside) / ICMPv6DestUnreach(code=4) / Raw(bytes(out.delivered.scapy)))
+        send(IPv6(src=inside, dst=EXT_V6) / ICMPv6EchoRequest(id=9, data=b"abc"))
+        whole = IPv6(src=inside, dst=EXT_V6) / IPv6ExtHdrFragment(id=8) / UDP(sport=40000, dport=10) / Raw(b"z" * 4001)
+        for piece in fragment6(whole, 1400):
+            send(piece)
     send(IP(src=EXT, dst=WEB_PUBLIC) / TCP(sport=50000, dport=22))
     sent = [trace.sent.frame for trace in traces]
     arrived = [trace.delivered.frame for trace in traces if trace.delivered is not None]
@@ -56,10 +66,12 @@ def everything():
 
 
 def test_tshark_finds_no_fault_with_checksums_or_lengths(tmp_path):
-    """Every packet that leaves a NAT gateway, an internet gateway or a router that cuts has right checksums and lengths (FB-26, FB-30)."""
+    """What leaves a NAT gateway, an internet or egress-only one or a router that cuts has right checksums and lengths (FB-26, FB-30)."""
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed")
-    _, sent, arrived = everything()
+    traces, sent, arrived = everything()
+    passed = {(step.at, frame.sent.frame[0] >> 4) for frame in traces if frame.delivered is not None for step in frame.steps}
+    assert passed >= {("nat-a", 4), ("igw-a", 4), ("igw-a", 6), ("eigw-a", 6)}, "every gateway was on the way, in its families"
     frames = (RecordFrame(number * 1000, 0, frame, len(frame), (), None, number) for number, frame in enumerate([*sent, *arrived]))
     write_pcapng(tmp_path / "all.pcapng", [InterfaceInfo("all", RAW_IP, "all")], frames)
     checks = ["ip.check_checksum", "tcp.check_checksum", "udp.check_checksum"]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from emulator.model.entities import Vpc
 from emulator.model.fileformat.references import References
 from emulator.model.fileformat.rulebook import default_group
 from emulator.model.fileformat.yamltext import OneLine
@@ -65,6 +66,9 @@ def group_fields(group: SecurityGroup, references: References, ipv6: bool) -> di
         mine = tuple(replace(rule, place="") for rule in group.rules(direction))
         if mine != identify(rules, group.id, direction):
             said[direction.name.lower()] = [_rule(rule, group, direction, references) for rule in mine]
+    for field, vpcs in (("associated_vpcs", group.associated_vpcs), ("disassociated_vpcs", group.disassociated_vpcs)):
+        if vpcs:
+            said[field] = [references.name(vpc, (Vpc,), "") for vpc in vpcs]
     key = references.own_id(group)
     return said | ({"id": key} if key else {})
 

@@ -130,7 +130,8 @@ class Rulebook:
                     ingress if group.ingress is not None else (Rule(made.ingress[0].protocol, made.ingress[0].ports, GroupPeer(name)),)
                 )
                 description = made.description if group.description is None else description
-            yield SecurityGroup(name, vpc, ingress, egress, description, group.id, self._document.place(*path))
+            others, over = tuple(group.associated_vpcs), tuple(group.disassociated_vpcs)
+            yield SecurityGroup(name, vpc, ingress, egress, description, group.id, self._document.place(*path), others, over)
 
     def _rules(self, forms: Sequence[IngressRuleForm | EgressRuleForm], vpc: str, path: Path) -> tuple[Rule, ...]:
         done = []

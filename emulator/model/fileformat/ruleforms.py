@@ -83,6 +83,8 @@ class SecurityGroupForm(Form):
     description: str | None = Field(None, max_length=LONGEST, description="Up to 255 characters; bears on nothing.")
     ingress: list[IngressRuleForm] | None = Field(None, description="What is let in; left out: nothing.")
     egress: list[EgressRuleForm] | None = Field(None, description="What is let out; left out: everything, []: nothing.")
+    associated_vpcs: list[Name] = Field(default_factory=list, description="Other VPCs that may use it.")
+    disassociated_vpcs: list[Name] = Field(default_factory=list, description="VPCs that might once, and whose rules are stale.")
     id: Name = Field("", description=MADE_ID)
 
 
