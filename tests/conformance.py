@@ -107,7 +107,13 @@ def table() -> str:
     for number in range(1, 52):
         by = [f"`{test.name}` ({test.file})" for test in tests if number in test.scenarios]
         lines.append(f"| S-{number} | {'<br>'.join(by)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", "## The Linux kernel as oracle", "", *oracle()]) + "\n"
+
+
+def oracle() -> list[str]:
+    """The counts of the comparison with the kernel, as tests/oracles/README.md has them."""
+    text = (TESTS / "oracles" / "README.md").read_text(encoding="utf-8")
+    return [f"`python -m tests.oracles.compare`, see tests/oracles/README.md. {text[text.index('Linux ') :]}".rstrip()]
 
 
 if __name__ == "__main__":

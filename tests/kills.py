@@ -86,12 +86,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--packets", type=int, default=400_000)
+    parser.add_argument("--small", action="store_true", help="take a thousand packets for many, so that 2,000 will do")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("options", nargs="*", help="further options of the replay, behind --")
     options = parser.parse_args()
     chance, killed, same, tried = random.Random(options.seed), 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        kills = Kills(Path(folder), options.packets, False, tuple(options.options))
+        kills = Kills(Path(folder), options.packets, options.small, tuple(options.options))
         while killed < options.kills:
             met, equal = kills.once(chance.uniform(0.3, 1.2 * kills.seconds))
             tried, killed, same = tried + 1, killed + met, same + equal

@@ -15,6 +15,11 @@ try:
 except TopologyError as error:
     print(len(error.problems), max(map(len, error.problems)), *error.problems[:3], sep="\\n")
 """
+LOAD_AND_COMPILE = """
+from emulator.engine import Engine
+from emulator.model.files import load
+print(len(Engine(load(sys.argv[1])).tables.enis))
+"""
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 10)}]\n" for n in range(12)
 )
@@ -65,6 +70,20 @@ def test_ten_thousand_interfaces(tmp_path):
     run = script(LOAD, str(path), seconds=20)
     assert run.out.strip() == str(1 + 1 + 2 * 10_000 + 3), run.err
     assert run.peak_mb < 400
+
+
+def test_a_hundred_thousand_interfaces(tmp_path):
+    """A hundred thousand interfaces in ten VPCs load and compile: time and memory grow with their number, not its square."""
+    path = tmp_path / "many.yaml"
+    vpcs = [
+        f"  v{vpc}:\n    cidr_block: 10.{vpc}.0.0/16\n    subnets: {{s{vpc}: {{cidr_block: 10.{vpc}.0.0/16}}}}\n    instances:\n"
+        + "".join(f"      i{vpc}-{n}: {{subnet: s{vpc}}}\n" for n in range(10_000))
+        for vpc in range(10)
+    ]
+    path.write_text("topology: t\nvpcs:\n" + "".join(vpcs))
+    run = script(LOAD_AND_COMPILE, str(path), seconds=60)
+    assert run.out.split() == ["100000"], run.err
+    assert run.peak_mb < 700
 
 
 def test_a_file_without_end(tmp_path):

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from emulator.datapath.state import new_state
-from emulator.policy import conntrack, keys
-from emulator.policy.compile import Ids, compile_tables
+from emulator.policy import conntrack
 from emulator.policy.conntrack import (
     ANSWERED,
     ASKED_AGAIN,
@@ -19,15 +17,11 @@ from emulator.policy.conntrack import (
     FIN_B_END,
     STARTED_BY_A,
     STREAM,
-    Count,
     Entry,
-    Usage,
 )
-from emulator.wire.addresses import halves
-from emulator.wire.headers import ACK, FIN, ICMP, RST, SYN, TCP, UDP, Field
-from tests.base import DB, EXT, base, group
+from emulator.wire.headers import ACK, FIN, ICMP, RST, SYN, TCP, UDP
+from tests.policy.tracking import S, Table
 
-S = 10**9
 A_STARTED = STARTED_BY_A
 FAR = 1 << 22  # as far behind an end as a number kept in 23 bits can be and still lie before it
 HIGH = (1 << 23) | 5  # numbers whose kept bits are 5
@@ -128,59 +122,6 @@ STEPS = [  # protocol, state, from A, flags, end, acknowledged, state after it
 def test_each_step_of_a_state(protocol, state, from_a, flags, end, acknowledged, after):
     """A packet sets the bits that it should, and no other."""
     assert conntrack.next_state(protocol, state, from_a, flags, end, acknowledged) == after
-
-
-class Table:
-    """The tracking table of db, which may have so many entries."""
-
-    def __init__(self, limit=None, **policy):
-        self.ids = Ids()
-        self.tables = compile_tables(base(group("g"), db="g", policy={"max_entries": limit, **policy}), self.ids)
-        self.state = new_state(len(self.ids), 0)
-        self.eni, self.holder = self.ids.of("eni-db"), self.ids.of("i-db")
-
-    @property
-    def books(self):
-        return self.tables, self.state.entries, self.state.counts, self.state.usage
-
-    @property
-    def tracked(self):
-        return int(self.state.usage[self.holder, Usage.TRACKED]), int(self.state.counts[Count.LIVE, 0])
-
-    @property
-    def retry_ns(self):
-        return int(self.state.usage[self.holder, Usage.RETRY_NS])
-
-    def packet(self, port, flags=SYN, protocol=TCP, back=False):
-        """The packet in row 0, and its key: of db to ext, or back."""
-        ends, ports = [DB, EXT][:: -1 if back else 1], [port, 80][:: -1 if back else 1]
-        flights = self.state.flights
-        flights[0] = 0
-        flights[0, [Field.FAMILY, Field.PROTOCOL, Field.FLAGS]] = 4, protocol, flags
-        flights[0, [Field.SOURCE_HI, Field.SOURCE_LO, Field.DESTINATION_HI, Field.DESTINATION_LO]] = (*halves(ends[0]), *halves(ends[1]))
-        flights[0, [Field.SOURCE_PORT, Field.DESTINATION_PORT]] = ports
-        return keys.packet_key(flights, 0, self.eni)
-
-    def create(self, port, now=0, **packet):
-        return conntrack.create(*self.books, self.packet(port, **packet), self.state.flights, 0, 5, now)
-
-    def known(self, port, now=0, **packet):
-        return conntrack.known(*self.books, self.packet(port, **packet), self.state.flights, 0, now)
-
-    def refresh(self, port, now=0, **packet):
-        key = self.packet(port, **packet)
-        conntrack.refresh(*self.books, conntrack.find(self.state.entries, key), self.state.flights, 0, key.from_a, now)
-
-    def has_room(self, now):
-        return conntrack.has_room(*self.books, self.eni, now)
-
-    def row(self, port, protocol=TCP):
-        return self.state.entries[conntrack.find(self.state.entries, self.packet(port, protocol=protocol))]
-
-    def in_first_row(self):
-        """A port whose entry stands in the first row of the table."""
-        mask = len(self.state.entries) - 1
-        return next(port for port in range(1, 65_536) if keys.fold(self.packet(port)) & mask == 0)
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["db opens", "ext opens"])

@@ -1,0 +1,114 @@
+"""The judge where flows are known: which entry a packet, a piece of one, or an error about one belongs to."""
+
+import pytest
+
+from emulator.policy.conntrack import RULE_MASK, Entry
+from emulator.policy.reasons import Reason, Verdict
+from emulator.policy.tables import INGRESS
+from emulator.wire.addresses import halves
+from emulator.wire.headers import ACK, ICMP, ICMPV6, SYN, TCP, UDP, Field
+from tests.base import DB, EXT, EXT_V6
+from tests.policy.tracking import S, Table
+
+DB_V6 = "2001:db8:a:2::20"
+
+
+def test_an_entry_in_the_first_row_lets_replies_in():
+    """A reply belongs to its entry also where that stands in row 0; the decision names the entry and the rule that opened it."""
+    table = Table()
+    port = table.in_first_row()
+    opened = table.judge(port)
+    assert (opened.verdict, opened.entry, table.ids.name(opened.rule)[:4]) == (Verdict.ACCEPT, 1, "sgr-")
+    reply = table.judge(port, flags=SYN | ACK, back=True, now=5 * S)
+    assert reply == opened
+    assert table.state.entries[0, Entry.EXPIRES_NS] == 5 * S + 432_000 * S
+    assert table.judge(port + 1, flags=SYN | ACK, back=True).reason == Reason.SG_HAS_NO_RULES
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP, ICMP])
+def test_a_later_fragment_is_not_known_by_ports_that_it_does_not_show(protocol):
+    """The table is not asked about a later fragment of a protocol with ports or identifiers."""
+    table = Table()
+    kind = {Field.TYPE: 8, Field.IDENTIFIER: 0} if protocol == ICMP else {}
+    table.packet(0, protocol=protocol)
+    for column, value in kind.items():
+        table.state.flights[0, column] = value
+    table.state.flights[0, [Field.SOURCE_PORT, Field.DESTINATION_PORT]] = 0
+    assert table.judge_first_row(1).entry == 1
+    table.packet(0, protocol=protocol, back=True)
+    table.state.flights[0, [Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.FRAGMENT_OFFSET]] = 0, 0, 185
+    assert table.judge_first_row(INGRESS).reason == Reason.SG_HAS_NO_RULES
+
+
+def test_a_later_fragment_of_another_protocol_is_known():
+    """GRE has no ports, so that each fragment of its flow is known by its addresses."""
+    table = Table()
+    assert table.judge(0, protocol=47).entry == 1
+    table.packet(0, protocol=47, back=True)
+    table.state.flights[0, Field.FRAGMENT_OFFSET] = 185
+    assert table.judge_first_row(INGRESS).entry == 1
+
+
+@pytest.mark.parametrize("code", [3, 4])
+def test_the_code_of_an_icmp_message_counts(code):
+    """A rule for one type and code takes that code alone."""
+    table = Table(ingress=["icmp/3/4"])
+    table.packet(0, protocol=ICMP, back=True)
+    table.state.flights[0, [Field.TYPE, Field.CODE]] = 3, code
+    assert (table.judge_first_row(INGRESS).verdict == Verdict.ACCEPT) == (code == 4)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_later_fragment_shows_no_code(later):
+    """A later fragment of an ICMP message meets rules for all types alone (FB-32)."""
+    table = Table(ingress=["icmp/0"])
+    table.packet(0, protocol=ICMP, back=True)
+    table.state.flights[0, Field.FRAGMENT_OFFSET] = 185 if later else 0
+    assert (table.judge_first_row(INGRESS).verdict == Verdict.ACCEPT) == (not later)
+
+
+def echo(table, family, answer, port=7):
+    """Row 0 becomes an echo request of db to ext, or ext's answer; gives its ends."""
+    ends = ((DB, EXT) if family == 4 else (DB_V6, EXT_V6))[:: -1 if answer else 1]
+    table.packet(0, protocol=ICMP if family == 4 else ICMPV6)
+    flights = table.state.flights
+    flights[0, [Field.FAMILY, Field.IDENTIFIER]] = family, port
+    flights[0, Field.TYPE] = (0 if answer else 8) if family == 4 else (129 if answer else 128)
+    flights[0, [Field.SOURCE_HI, Field.SOURCE_LO, Field.DESTINATION_HI, Field.DESTINATION_LO]] = (*halves(ends[0]), *halves(ends[1]))
+    return ends
+
+
+def error_about(table, family, ends, protocol, ports):
+    """Row 0 becomes a router's error about a datagram."""
+    table.packet(0, protocol=ICMP if family == 4 else ICMPV6, back=True)
+    flights = table.state.flights
+    flights[0, [Field.FAMILY, Field.TYPE]] = family, 3 if family == 4 else 1
+    quoted = [Field.QUOTED_SOURCE_HI, Field.QUOTED_SOURCE_LO, Field.QUOTED_DESTINATION_HI, Field.QUOTED_DESTINATION_LO]
+    flights[0, quoted] = (*halves(ends[0]), *halves(ends[1]))
+    flights[0, [Field.QUOTED_PROTOCOL, Field.QUOTED_SOURCE_PORT, Field.QUOTED_DESTINATION_PORT]] = protocol, *ports
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("answer", [False, True], ids=["the request", "the answer"])
+def test_an_error_about_an_echo(family, answer):
+    """An error that quotes either message of an echo that db sent, or answers, belongs to the flow (CT-36)."""
+    table = Table(icmp_error_related=True)
+    echo(table, family, False)
+    assert table.judge_first_row(1).entry == 1
+    ends = echo(table, family, answer)
+    error_about(table, family, ends, ICMP if family == 4 else ICMPV6, (7, 0))
+    assert table.judge_first_row(INGRESS).entry == 1
+    error_about(table, family, ends, ICMP if family == 4 else ICMPV6, (8, 0))
+    assert table.judge_first_row(INGRESS).reason == Reason.SG_HAS_NO_RULES
+
+
+@pytest.mark.parametrize("related", [False, True])
+def test_an_error_about_a_segment_whose_entry_is_the_first_row(related):
+    """The quoted flow's entry is found in row 0 too; the decision names its rule; without the setting the rules decide."""
+    table = Table(icmp_error_related=related)
+    port = table.in_first_row()
+    opened = table.judge(port)
+    error_about(table, 4, (DB, EXT), TCP, (port, 80))
+    found = table.judge_first_row(INGRESS)
+    assert (found == opened) if related else (found.reason == Reason.SG_HAS_NO_RULES)
+    assert opened.rule & ~RULE_MASK == 0
