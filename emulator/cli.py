@@ -97,6 +97,9 @@ def replay(
     flow_log_format: Annotated[
         str | None, typer.Option("--flow-log-format", metavar="FIELDS", help="Their fields, as in '${srcaddr} ${dstaddr} ${action}'.")
     ] = None,
+    aws_ranges: Annotated[
+        Path | None, typer.Option("--aws-ranges", metavar="FILE", help="A copy of AWS's ip-ranges.json: flow logs name its services.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Print each packet as tcpdump does, with verdict and reason.")] = False,
     explain: Annotated[int | None, typer.Option("--explain", metavar="INDEX", help="Tell every step of this packet.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Cores that share a large capture; same results.")] = 1,
@@ -112,6 +115,7 @@ def replay(
 ) -> None:
     """Replay a capture through a network, and show what was blocked and why."""
     from emulator.bulk.annotated import check_captures
+    from emulator.observe.flowlogplaces import ip_ranges
     from emulator.observe.flowlogs import FlowLog, parse_format
     from emulator.replay import replay as run
     from emulator.views.figure import kind_of
@@ -119,7 +123,8 @@ def replay(
 
     if resume and checkpoint is None:
         raise UsageError("--resume goes on from a checkpoint; name it with --checkpoint FILE")
-    log = FlowLog(parse_format(flow_log_format)) if flow_log_format is not None else FlowLog()
+    fields = parse_format(flow_log_format) if flow_log_format is not None else FlowLog.fields
+    log = FlowLog(fields, services=ip_ranges(aws_ranges) if aws_ranges is not None else ())
     pictures = (figure, ladder, timeline, matrix, coverage)
     if focus and figure is None:
         raise UsageError("--focus goes with --figure FILE; name a file")

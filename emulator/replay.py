@@ -20,6 +20,7 @@ import numpy as np
 from emulator.bulk.annotated import annotate, annotate_interfaces
 from emulator.bulk.checkpoint import EVERY_S, Checkpoint
 from emulator.bulk.following import FollowedPacket, followed
+from emulator.bulk.plan import WordsInTime
 from emulator.bulk.results import PacketLines, PacketResult, Stretch, joined
 from emulator.bulk.running import KEPT, STDIN, Run, Running, Source, stop_on_interrupt
 from emulator.bulk.shares import SharedEngine
@@ -32,7 +33,6 @@ from emulator.model.topology import Topology
 from emulator.observe.coverage import Coverage, coverage
 from emulator.observe.flows import Flow, Tally, blocked_reasons
 from emulator.observe.trace import Step, steps_of
-from emulator.observe.words import Words
 from emulator.views.pictures import Pictures
 from emulator.wire.atomic import written
 from emulator.wire.headers import Field, Matrix
@@ -62,7 +62,7 @@ class Replay(Pictures):
 
     run: Run
     engine: Engine | SharedEngine
-    words: Words
+    words: WordsInTime
     tally: Tally
     kept: Stretch | None
     troubles: list[str] = field(default_factory=list)

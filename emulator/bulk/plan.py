@@ -110,8 +110,9 @@ class WordsInTime(Words):
 
     def why(self, header: Any, outcome: Any) -> Why | None:
         """As `Words.why`, in the words of the time at which the packet's way ended."""
-        ended_ns = int(outcome[Outcome.TIME_NS])
-        for era in reversed(self._later):
-            if era.from_ns <= ended_ns:
-                return era.words.why(header, outcome)
-        return super().why(header, outcome)
+        words = self.at(int(outcome[Outcome.TIME_NS]))
+        return super().why(header, outcome) if words is self else words.why(header, outcome)
+
+    def at(self, time_ns: int) -> Words:
+        """The words that hold at a time; these themselves before the first edit."""
+        return next((era.words for era in reversed(self._later) if era.from_ns <= time_ns), self)

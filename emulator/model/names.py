@@ -160,12 +160,21 @@ class _Resolver:
             key = entity.id or made_id(entity)
             if taken[key] > 1 and not entity.id and home:
                 key = made_id(entity, home.removeprefix("vpc-"))
+            while self._is_other_interface(entity, key):
+                key = f"{key}-2"  # a's eth1, and the eth0 of one that is called a-eth1
             if key in self.table:
                 self.problem(entity, f"{NOUN[type(entity)]} {entity.name} is declared twice; give one of them another name")
             self.table[key] = entity
             self.home[key] = key if isinstance(entity, Vpc) else home
             self.by_name.setdefault((type(entity), entity.name), []).append(key)
             self.by_home.setdefault((type(entity), entity.name, self.home[key]), []).append(key)
+
+    def _is_other_interface(self, entity: "Entity", key: str) -> bool:
+        """Whether an id made for an interface is another one's already."""
+        other = self.table.get(key)
+        if not isinstance(entity, NetworkInterface) or not isinstance(other, NetworkInterface) or entity.id:
+            return False
+        return (other.instance, other.name) != (entity.instance, entity.name)
 
     def interface(self, text: str) -> str:
         """Id of the interface shown as ``instance:eth0``; empty if there is none."""

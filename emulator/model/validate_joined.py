@@ -77,12 +77,10 @@ def _attachments(topology: "Topology") -> Problems:
             yield attachment, f"{attachment.name}: {topology.display(sides[0])} is attached by {other} already; keep one of them"
         if attachment.vpc and not attachment.subnets:
             yield attachment, f"{attachment.name}: name a subnet in each zone that uses the transit gateway (RT-54)"
+        for noun, given in (("interfaces", attachment.interfaces), ("addresses", attachment.private_ips)):
+            if given and len(given) != len(attachment.subnets):
+                yield attachment, f"{attachment.name}: {len(given)} {noun} for {len(attachment.subnets)} subnets; name one each"
         if attachment.private_ips:
-            if len(attachment.private_ips) != len(attachment.subnets):
-                yield (
-                    attachment,
-                    f"{attachment.name}: {len(attachment.private_ips)} addresses for {len(attachment.subnets)} subnets; name one each",
-                )
             own = tuple(Node(*pair) for pair in zip(attachment.subnets, attachment.private_ips, strict=False))
             yield from ((attachment, f"{attachment.name}: {text}") for text in _nodes(topology, attachment.vpc, own, ()))
             continue

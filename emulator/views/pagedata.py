@@ -214,14 +214,15 @@ class _Packets:
     def _way(self, header: Any, outcome: Any, journal: Matrix, result: PacketResult) -> int:
         fields = [field for field in Field if field not in (Field.TIME_NS, Field.INDEX, Field.LENGTH, Field.SEQUENCE, Field.FRAGMENT_ID)]
         path = journal[:, [column for column in Column if column not in (Column.TIME_NS, Column.PACKET)]]
-        key = (tuple(header[fields].tolist()), path.tobytes())
+        then = self._words.at(int(outcome[Outcome.TIME_NS]))
+        key = (tuple(header[fields].tolist()), path.tobytes(), id(then))
         if key not in self._known:
             steps = tuple(steps_of(self._words, journal, int(header[Field.FAMILY]), result.why))
             identity = (int(outcome[Outcome.SENDER]), int(outcome[Outcome.LOST]))
             verdict = Verdict[result.verdict.upper()]
             trace = Trace(Packet(b"", 101, header), verdict, steps, result.why, identity=identity)
             self._known[key] = len(self.ways)
-            self.ways.append([self._step(step, looked) for step, looked in zip(steps, candidates(self._words, trace), strict=True)])
+            self.ways.append([self._step(step, looked) for step, looked in zip(steps, candidates(then, trace), strict=True)])
         return self._known[key]
 
     def _step(self, step: Step, looked: list[Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from emulator.model.files import loads
 from emulator.model.schedule import PlannedEdit
 from emulator.model.topology import Topology
 from emulator.replay import replay
+from emulator.views.pagedata import page_data
 from tests.benchmarks.traffic import Mix, topology, write
 
 SECOND = 10**9
@@ -35,6 +36,10 @@ schedule:
   - {at: 5s, action: authorize_ingress, on: dns, arguments: [udp/53, 10.0.1.10/32]}
   - {at: 10s, action: revoke_ingress, on: dns, arguments: [udp/53, 10.0.1.10/32]}
   - {at: 10s, action: authorize_ingress, on: dns, arguments: [udp/54, 10.0.1.10/32]}
+"""
+SHUT = """\
+schedule:
+  - {at: 5s, action: authorize_ingress, on: dns, arguments: [udp/61, 10.0.1.10/32]}
 """
 
 
@@ -139,3 +144,13 @@ def test_a_second_run_makes_the_same_edits(planned, monkeypatch):
     assert large.kept is None
     for index in (0, 700, 1499):
         assert (large.packet(index), large.steps(index)) == (kept.packet(index), kept.steps(index))
+
+
+def test_the_page_asks_the_rules_of_the_time(tmp_path):
+    """Two packets that die alike, before and after an edit, are each shown the rules that there were."""
+    network = loads(
+        LAB.replace("ingress: []", "ingress: [{protocol: udp, ports: 60, source: 10.0.1.10/32}]").split("schedule:")[0] + SHUT, "shut.yaml"
+    )
+    data = page_data(replay(network, capture(tmp_path / "x.pcap", 0, 9, first=1000)))
+    asked = [[rule[0] for step in data["ways"][packet["way"]] for rule in step["rules"]] for packet in data["packets"]]
+    assert ["dns ingress 2" in rules for rules in asked] == [False, True]

@@ -55,6 +55,30 @@ def test_link_layer_rows(network):
     assert [packet.status for packet in network.tcpdump("one", "arp", link=True).packets] == [Status.ARP] * 4
 
 
+def test_fb21_no_filter_stops_the_fabrics_answers():
+    """ARP and neighbour discovery are answered where neither a group nor an ACL lets anything through (FB-21, NA-12)."""
+    topology = loads(LAB.replace("a: {", "a: {network_acl: closed, ").replace("instances:", "network_acls: {closed: {}}\n    instances:"))
+    network = Network(topology)
+    for target in ("10.0.1.11", "2001:db8:a::11"):
+        network["one"].ping(target, 1, timeout="1s")
+    rows = [row.split(" ", 1)[1] for row in network.tcpdump("one", link=True).rows]
+    mac = next(row.split("is-at ")[1].split(",")[0] for row in rows if row.startswith("ARP, Reply 10.0.1.11"))
+    assert any("neighbor advertisement, tgt is 2001:db8:a::11" in row for row in rows)
+    ping = next(seen for seen in network.tcpdump("one", "icmp", link=True).seen if not seen.inbound)
+    assert ping.packet.frame[:6].hex(":") == mac, "the ping goes where the answer said"
+
+
+def test_fb21_who_has_what(network):
+    """The fabric tells of each neighbour its own address, of everything beyond the router's, to everybody the same (FB-21)."""
+    asked = {name: network.tcpdump(name, "arp", link=True).rows for name in ("one", "two")}
+    network["two"].ping("10.0.1.10", 1)
+    answers = [row for name in ("one", "two") for row in network.tcpdump(name, "arp", link=True).rows if "Reply" in row]
+    told = {row.split("Reply ")[1].split(" ")[0]: row.split("is-at ")[1] for row in answers}
+    assert set(told) == {"10.0.1.10", "10.0.1.11", "10.0.1.1"}
+    assert len(set(told.values())) == 3
+    assert all(row.count("ARP") == 1 for rows in asked.values() for row in rows)
+
+
 def test_both_ends_agree_on_addresses(network):
     """A frame leaves with the MAC addresses with which it arrives, inside one subnet."""
     sent = next(seen for seen in network.tcpdump("one", "icmp", link=True).seen if not seen.inbound)

@@ -2,7 +2,7 @@
 
 import pytest
 from scapy.layers.inet import IP, UDP, fragment
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6ND_RS, IPv6
 from scapy.packet import Raw
 
 from emulator.model.entities import RouteTable, Subnet
@@ -28,6 +28,8 @@ APP_A_SHUT = Subnet(
         pytest.param(udp(APP1, "169.254.169.123", "40000>123"), id="FB-6 the time"),
         pytest.param(tcp(APP1, "169.254.169.250", "40000>1688"), id="FB-5 licence activation"),
         pytest.param(udp("0.0.0.0", "255.255.255.255", "68>67"), id="FB-2 a DHCP request"),
+        pytest.param(IPv6(src="fe80::1", dst="ff02::1:ff00:11") / ICMPv6ND_NS(tgt="2001:db8:a:1::11"), id="FB-21 a neighbour solicitation"),
+        pytest.param(IPv6(src="fe80::1", dst="ff02::2") / ICMPv6ND_RS(), id="FB-21 a router solicitation"),
         pytest.param(icmp(APP1, "10.0.1.1", 8), id="FB-7 FB-16 a ping of the subnet's router"),
     ],
 )

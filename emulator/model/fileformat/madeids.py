@@ -19,7 +19,13 @@ def made_ids(plain: Sequence[str], given: Sequence[str], homes: Sequence[str]) -
     """
     wanted = [own or made for own, made in zip(given, plain, strict=True)]
     taken = Counter(wanted)
-    return [
-        key if own or not home or taken[key] == 1 else f"{key}-{home.removeprefix('vpc-')}"
-        for key, own, home in zip(wanted, given, homes, strict=True)
-    ]
+    made: list[str] = []
+    seen: set[str] = set()
+    for key, own, home in zip(wanted, given, homes, strict=True):
+        if not own and home and taken[key] > 1:
+            key = f"{key}-{home.removeprefix('vpc-')}"
+        while not own and key in seen and key.startswith("eni-"):
+            key = f"{key}-2"  # as `names` does: a's eth1, and the eth0 of one that is called a-eth1
+        seen.add(key)
+        made.append(key)
+    return made
