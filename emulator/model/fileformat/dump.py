@@ -123,6 +123,7 @@ class _Saver:
             **_vpc_blocks(vpc),
             "id": self.references.own_id(vpc),
             "block_public_access": "" if vpc.block_public_access == "off" else vpc.block_public_access,
+            "is_default": vpc.is_default,
             "internet_gateway": self.gateway(vpc, InternetGateway),
             "egress_only_internet_gateway": self.gateway(vpc, EgressOnlyInternetGateway),
             "subnets": inside(Subnet, self.subnet),
