@@ -117,8 +117,6 @@ class _Saver:
         ipv6 = vpc.has_ipv6
         tables: list[RouteTable] = self.inside.get((RouteTable, vpc.id), [])
         main = [table.name for table in tables if table.main]
-        if len(main) > 1:
-            raise TopologyError(f"{vpc.name}: {' and '.join(main)} are both the main route table; a VPC has one")
         sections = {
             **_vpc_blocks(vpc),
             "id": self.references.own_id(vpc),
