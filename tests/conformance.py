@@ -27,7 +27,6 @@ _SCENARIO = re.compile(r"_s(\d+)(?=_)")
 WHY_NOT = {
     "CT-42": "held by the whole of tests/policy against a model of its own, see tests/policy/test_tracking_model.py",
     "SG-44": "accounts are not modelled",
-    "SG-49": "edits are functions of a topology, and answer with one",
     "SG-50": "a warning about one example; nothing to emulate",
     "SG-64": "accounts are not modelled",
     "FB-12": "hop limits of metadata answers matter to forwarders inside a guest only",
@@ -38,7 +37,6 @@ WHY_NOT = {
 
 PARTLY = {
     "SG-26": "whose groups a sender has is read when the packet arrives, not kept from when it left: an edit in between counts",
-    "SG-51": "no VPC is a default VPC, so UnknownIpPermissions is never answered",
     "RT-38": "NAT64 is not emulated: a NAT gateway drops IPv6",
     "FL-13": "a flow log is made from a run, so there is none to be made twice (FlowLogAlreadyExists)",
     "FL-15": "every instance counts as Nitro, so 2 never appears",

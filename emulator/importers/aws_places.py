@@ -22,7 +22,8 @@ def add_places(shop: Workshop) -> None:
         if record.part("EncryptionControl").text("Mode") == "enforce":
             shop.report.not_modelled("Vpc", record.id, "encryption is enforced: resources without it cannot send", record.place)
         mode = _mode(record) or "off"
-        shop.add(Vpc(shop.name("Vpcs", record), blocks, id=record.id, place=record.place, block_public_access=mode))
+        default = record.flag("IsDefault")
+        shop.add(Vpc(shop.name("Vpcs", record), blocks, id=record.id, place=record.place, block_public_access=mode, is_default=default))
     use_zone_ids = len({record.account for record in shop.snapshot.all("Subnets")} - {""}) > 1
     for record in shop.snapshot.all("Subnets"):
         vpc = shop.home(record)

@@ -97,11 +97,16 @@ def authorize(topology: Topology, group: str, direction: Direction, *rules: Rule
 def revoke(topology: Topology, group: str, direction: Direction, *rules: Rule) -> Topology:
     """A topology in which a group lacks rules; they are known by their content or by their id.
 
+    In the default VPC a rule that is not there is no error; see `unknown_permissions` (SG-51).
+
     Raises
     ------
     ApiError : InvalidGroup.NotFound, InvalidPermission.NotFound.
     """
     found = group_of(topology, group)
+    if topology.get(found.vpc, Vpc).is_default:
+        unknown = unknown_permissions(topology, group, direction, *rules)
+        rules = tuple(rule for rule in rules if rule not in unknown)
     left = list(found.rules(direction))
     for rule in rules:
         content = _resolved(topology, found, rule).canonical().content()
@@ -112,6 +117,18 @@ def revoke(topology: Topology, group: str, direction: Direction, *rules: Rule) -
             )
         left.remove(match)
     return topology.changed(found.id, **{direction.name.lower(): tuple(left)})
+
+
+def unknown_permissions(topology: Topology, group: str, direction: Direction, *rules: Rule) -> tuple[Rule, ...]:
+    """Those rules that a group lacks: what EC2 lists as UnknownIpPermissions when they are revoked (SG-49, SG-51).
+
+    Raises
+    ------
+    ApiError : InvalidGroup.NotFound.
+    """
+    found = group_of(topology, group)
+    known = {other.content() for other in found.rules(direction)} | {other.id for other in found.rules(direction)}
+    return tuple(rule for rule in rules if not {_resolved(topology, found, rule).canonical().content(), rule.id or None} & known)
 
 
 def revoke_by_id(topology: Topology, group: str, *ids: str) -> Topology:

@@ -1,12 +1,11 @@
 """Edits of which VPCs a security group is associated with (SG-60 to SG-63).
 
 An association is there at once: the states in between (associating, disassociating) are not modelled, nor are accounts.
-A VPC of ours is never a default VPC, so only the default group is refused.
 """
 
 from emulator.errors import ApiError
 from emulator.model.edits import group_of, vpc_of
-from emulator.model.entities import NetworkInterface, Subnet
+from emulator.model.entities import NetworkInterface, Subnet, Vpc
 from emulator.model.groups import SecurityGroup
 from emulator.model.topology import Topology
 
@@ -16,11 +15,13 @@ def associate_group(topology: Topology, group: str, vpc: str) -> Topology:
 
     Raises
     ------
-    ApiError : InvalidGroup.NotFound, InvalidVpcID.NotFound, InvalidParameterValue for a default group or its own VPC.
+    ApiError : InvalidGroup.NotFound, InvalidVpcID.NotFound, InvalidParameterValue for a default group, a group of the default
+        VPC, or its own VPC.
     """
     found, home = group_of(topology, group), vpc_of(topology, vpc)
-    if found.name == "default":
-        raise ApiError("InvalidParameterValue", f"{found.id} is the default group of its VPC, which cannot be associated (SG-60)")
+    if found.name == "default" or topology.get(found.vpc, Vpc).is_default:
+        what = "the default group of its VPC" if found.name == "default" else "a group of the default VPC"
+        raise ApiError("InvalidParameterValue", f"{found.id} is {what}, which cannot be associated (SG-60)")
     if home.id in found.vpcs:
         raise ApiError("InvalidParameterValue", f"{found.id} can be used in {home.id} already")
     over = tuple(one for one in found.disassociated_vpcs if one != home.id)

@@ -18,7 +18,8 @@ Address = IPv4Address | IPv6Address
 class Vpc:
     """A VPC: its IPv4 blocks, the primary first, and its IPv6 blocks.
 
-    ``block_public_access`` is the mode in force: ``off``, ``block-bidirectional``, ``block-ingress`` (RT-28).
+    ``block_public_access`` is the mode in force: ``off``, ``block-bidirectional``, ``block-ingress`` (RT-28).  In the Region's
+    default VPC some edits answer otherwise (SG-51, SG-60).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Vpc:
     id: str = ""
     place: str = ""
     block_public_access: str = "off"
+    is_default: bool = False
 
     @property
     def has_ipv6(self) -> bool:

@@ -48,6 +48,7 @@ def test_sg60_sg61_associations_that_are_refused():
     default = next(one.id for one in topology.all(SecurityGroup) if one.name == "default" and one.vpc == "vpc-a")
     refused("InvalidParameterValue", associate_group, topology, default, "vpc-b")
     refused("InvalidParameterValue", associate_group, topology, "web", "vpc-a")
+    refused("InvalidParameterValue", associate_group, topology.changed("vpc-a", is_default=True), "web", "vpc-b")
     refused("InvalidVpcID.NotFound", associate_group, topology, "web", "vpc-none")
     refused("InvalidParameterValue", disassociate_group, topology, "web", "vpc-b")
     used = edits.replace_groups(associate_group(topology, "web", "vpc-b"), "b1", "sg-web")

@@ -8,6 +8,7 @@ import pytest
 from emulator.errors import ApiError, TopologyError
 from emulator.model import edits, edits_network
 from emulator.model.entities import Instance, InternetGateway, NetworkInterface, RouteTable, Subnet, Vpc, VpcPeeringConnection
+from emulator.model.files import dump, loads
 from emulator.model.groups import AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup, block
 from emulator.model.joined import CustomerNetwork, VpnGateway
 from emulator.model.quotas import warnings_of
@@ -76,6 +77,16 @@ def test_s47_duplicates():
     for again in (Rule.of("tcp/22", "100.68.0.0/18"), Rule.of("tcp/22", "100.68.0.0/18", "other words")):
         refused("InvalidPermission.Duplicate", edits.authorize, topology, "g", IN, again)
     refused("InvalidPermission.NotFound", edits.revoke, topology, "g", IN, Rule.of("tcp/23", ANYONE))
+
+
+def test_s47_revoking_what_is_not_there_in_the_default_vpc():
+    """In the default VPC a rule that is not there is no error but listed as unknown; what is there goes (SG-49, SG-51)."""
+    topology = base(group("g", [("tcp/22", ANYONE)])).changed("vpc-a", is_default=True)
+    there, missing = Rule.of("tcp/22", ANYONE), Rule.of("tcp/23", ANYONE)
+    assert edits.unknown_permissions(topology, "g", IN, there, missing) == (missing,)
+    assert edits.revoke(topology, "g", IN, missing, there).get("sg-g", SecurityGroup).ingress == ()
+    assert edits.unknown_permissions(topology, "g", IN, topology.get("sg-g", SecurityGroup).ingress[0]) == ()
+    assert loads(dump(topology), "again.yaml").get("vpc-a", Vpc).is_default
 
 
 def test_sg52_a_batch_with_a_bad_rule_adds_none():

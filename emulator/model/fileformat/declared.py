@@ -69,7 +69,7 @@ class Declared:
         primary = () if form.cidr_block is None else (form.cidr_block,)
         ipv6 = () if form.ipv6_cidr_block is None else (form.ipv6_cidr_block,)
         blocks = (*primary, *form.cidr_blocks, *ipv6, *form.ipv6_cidr_blocks)
-        yield Vpc(name, blocks, form.id, place(), form.block_public_access)
+        yield Vpc(name, blocks, form.id, place(), form.block_public_access, form.is_default)
         if form.internet_gateway is not None:
             edge = form.internet_gateway
             yield InternetGateway(edge.name, name, edge.id, place("internet_gateway"), edge.route_table)

@@ -117,12 +117,11 @@ class _Saver:
         ipv6 = vpc.has_ipv6
         tables: list[RouteTable] = self.inside.get((RouteTable, vpc.id), [])
         main = [table.name for table in tables if table.main]
-        if len(main) > 1:
-            raise TopologyError(f"{vpc.name}: {' and '.join(main)} are both the main route table; a VPC has one")
         sections = {
             **_vpc_blocks(vpc),
             "id": self.references.own_id(vpc),
             "block_public_access": "" if vpc.block_public_access == "off" else vpc.block_public_access,
+            "is_default": vpc.is_default,
             "internet_gateway": self.gateway(vpc, InternetGateway),
             "egress_only_internet_gateway": self.gateway(vpc, EgressOnlyInternetGateway),
             "subnets": inside(Subnet, self.subnet),

@@ -218,6 +218,7 @@ class VpcForm(Form):
     ipv6_cidr_blocks: list[Ipv6BlockText] = Field(default_factory=list, description="Its IPv6 blocks.")
     internet_gateway: InternetGateway | None = Field(None, description="Its internet gateway: a name.")
     egress_only_internet_gateway: EgressOnlyGateway | None = Field(None, description="Its gateway for outgoing IPv6 only: a name.")
+    is_default: Flag = Field(False, description="Whether it is its Region's default VPC, in which some edits answer otherwise.")
     block_public_access: Literal["off", "block-ingress", "block-bidirectional"] = Field(
         "off", description="VPC block public access: the mode in force."
     )
