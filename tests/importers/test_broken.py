@@ -20,6 +20,9 @@ from tests.importers.test_undecided import module_plan
 ROOT = Path(__file__).parents[2]
 DEEP = "[" * 100_000 + "]" * 100_000
 TEMPLATE = "Resources:\n  Net:\n    Type: AWS::EC2::VPC\n    Properties: {CidrBlock: 10.0.0.0/16}\n"
+LOOPS: Any = {"V${A}${B}${C}${D}": {"Type": "AWS::EC2::VPC"}}
+for sign in "DCBA":
+    LOOPS = {f"Fn::ForEach::{sign}": [sign, [str(number) for number in range(32)], LOOPS]}
 BROKEN: dict[str, tuple[str, str]] = {
     "not JSON": ("vpcs.json", '{"Vpcs": [}'),
     "cut in the middle": ("vpcs.json", '{"Vpcs": [{"VpcId": "vp'),
@@ -55,6 +58,7 @@ BROKEN: dict[str, tuple[str, str]] = {
         "Conditions:\n  A: {Fn::Not: [{Condition: B}]}\n  B: {Fn::Not: [{Condition: A}]}\n"
         + TEMPLATE.replace("    Type: AWS::EC2::VPC", "    Condition: A\n    Type: AWS::EC2::VPC"),
     ),
+    "loops that make a million resources": ("template.json", json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": LOOPS})),
     "a template of aliases": (
         "template.yaml",
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
