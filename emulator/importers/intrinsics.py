@@ -278,6 +278,8 @@ class Evaluator:
         known = [part for part in parts if not isinstance(part, Unknown)]
         unknown = _first_unknown(*parts)
         if key == "Fn::Not":
+            if len(parts) != 1:
+                raise self.fail(node, "Fn::Not takes a list of one condition")
             return unknown or not known[0]
         if key == "Fn::And":
             return False if False in known else unknown or True

@@ -53,6 +53,10 @@ BROKEN: dict[str, tuple[str, str]] = {
     "a template that is no YAML": ("template.yaml", "Resources: [\n"),
     "a resource without a type": ("template.yaml", "Resources:\n  Net: {Properties: {}}\n"),
     "a mapping that is missing": ("template.yaml", TEMPLATE.replace("10.0.0.0/16", "!FindInMap [A, b, c]")),
+    "a condition that denies nothing": (
+        "template.yaml",
+        "Conditions:\n  A: {Fn::Not: []}\n" + TEMPLATE.replace("    Type: AWS::EC2::VPC", "    Condition: A\n    Type: AWS::EC2::VPC"),
+    ),
     "conditions in a circle": (
         "template.yaml",
         "Conditions:\n  A: {Fn::Not: [{Condition: B}]}\n  B: {Fn::Not: [{Condition: A}]}\n"
