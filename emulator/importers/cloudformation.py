@@ -5,6 +5,7 @@ functions come to is worked out in `intrinsics`.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ from emulator.errors import TopologyError
 from emulator.importers.aws import topology_from_snapshot
 from emulator.importers.beyond import TEMPLATE, beyond
 from emulator.importers.draft import Draft
-from emulator.importers.intrinsics import Evaluator, Unknown, holes, line_of
+from emulator.importers.intrinsics import Evaluator
 from emulator.importers.records import Record
 from emulator.importers.report import Report
 from emulator.importers.template_holes import NOWHERE, RULES, Settling
 from emulator.importers.template_kinds import DRAFTED
 from emulator.importers.template_resources import draft_template
+from emulator.importers.template_values import Unknown, filled, holes, line_of
 from emulator.model.topology import Topology
 
 MOST_BYTES = 4_000_000  # CloudFormation itself takes a million
+MOST_RESOURCES = 20_000  # CloudFormation itself takes 500
 _QUIET = """
 Tags ImageId KeyName UserData IamInstanceProfile InstanceType BlockDeviceMappings Monitoring Tenancy LaunchTemplate
 InstanceTenancy GroupDescription Description EbsOptimized CreditSpecification Volumes Domain Metadata PolicyDocument Certificates
@@ -87,9 +90,13 @@ def _decoded(path: Path, text: str) -> dict[str, Any]:
 
 def _resources(evaluator: Evaluator, path: Path, report: Report) -> Iterator[Record]:
     """The resources that are made, with their properties worked out; what is unknown of them is said."""
-    own = any(isinstance(node, dict) and node.get("Type") == "AWS::EC2::VPC" for node in evaluator.resources.values())
+    expanded = list(islice(_expanded(evaluator, evaluator.resources, {}, 0), MOST_RESOURCES + 1))
+    if len(expanded) > MOST_RESOURCES:
+        raise TopologyError(f"{path.name}: its loops make more than {MOST_RESOURCES:,} resources; a stack has at most 500")
+    evaluator.resources = {name: node for name, _, node, _ in expanded}
+    own = any(isinstance(node, dict) and node.get("Type") == "AWS::EC2::VPC" for _, _, node, _ in expanded)
     settling = Settling(NOWHERE if own else None)
-    for name, line, node, names in _expanded(evaluator, evaluator.resources, {}, 0):
+    for name, line, node, names in expanded:
         place = f"{path.name}:{line}" if line else path.name
         if name == "Fn::Transform":
             made_by = str(node.get("Name", "?"))[:80] if isinstance(node, dict) else "?"
@@ -125,6 +132,7 @@ def _worked_out(evaluator: Evaluator, node: dict[str, Any], made: Record, names:
     given = node.get("Properties") or {}
     if not isinstance(given, dict):
         raise evaluator.fail(node, f"resource {made.id[:80]}: Properties should be a mapping")
+    given = evaluator.unrolled(given, 0, names)
     if "LaunchTemplate" in given and not GROUPS_OF_ITS_OWN & set(given):
         text = "groups and interfaces that its launch template names are not taken over"
         report.not_modelled(made.kind, made.id, text, made.place)
@@ -146,7 +154,7 @@ def _expanded(
     """Resources by name and line, loops unrolled (``Fn::ForEach`` of AWS::LanguageExtensions)."""
     for key, node in nodes.items():
         if not str(key).startswith("Fn::ForEach"):
-            yield _filled(str(key), names), line_of(key) or line_of(node), node, names
+            yield filled(str(key), names), line_of(key) or line_of(node), node, names
             continue
         if not isinstance(node, list) or len(node) != 3 or not isinstance(node[2], dict) or depth > 4:
             raise evaluator.fail(node, f"{key} takes an identifier, a list and a mapping of resources")
@@ -155,9 +163,3 @@ def _expanded(
             raise evaluator.fail(node, f"{key}: its list is not known; give its parameters with --parameter")
         for item in items:
             yield from _expanded(evaluator, node[2], {**names, str(node[0]): str(item)}, depth + 1)
-
-
-def _filled(text: str, names: Mapping[str, Any]) -> str:
-    for name, value in names.items():
-        text = text.replace(f"${{{name}}}", str(value)).replace(f"&{{{name}}}", "".join(sign for sign in str(value) if sign.isalnum()))
-    return text

@@ -11,8 +11,9 @@ from ipaddress import ip_network
 from typing import Any
 
 from emulator.errors import TopologyError
+from emulator.importers.template_values import DEEPEST, Unknown, filled, holes, line_of
 
-DEEPEST, MOST_STEPS = 60, 400_000
+MOST_STEPS = 400_000
 MOST_TEXT = 100_000
 """Characters that a function may make; a whole template has at most a million bytes, and small ones can multiply."""
 ZONES = "abc"
@@ -27,18 +28,6 @@ PSEUDO = {
     "AWS::StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/stack/1",
     "AWS::NotificationARNs": [],
 }
-
-
-class Unknown:
-    """A value that the template does not decide.
-
-    Parameters
-    ----------
-    reason : who decides it, in words.
-    """
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
 
 
 _TRANSFORMED = Unknown("a transform makes it")
@@ -89,8 +78,10 @@ class Evaluator:
         if isinstance(node, list):
             items = [self.value(item, depth + 1, names) for item in node]
             return [item for item in items if item is not _NO_VALUE]
-        if not isinstance(node, dict):
+        if isinstance(node, Unknown):
             return node
+        if not isinstance(node, dict):
+            return filled(node, names) if names and isinstance(node, str) else node
         if len(node) == 1:
             key, argument = next(iter(node.items()))
             function = self._functions().get(str(key))
@@ -98,8 +89,26 @@ class Evaluator:
                 return function(node, argument, depth + 1, names or {})
             if str(key).startswith("Fn::"):
                 return Unknown(f"{key} is not decided by the template")
+        node = self.unrolled(node, depth, names)
         done = {str(key): _TRANSFORMED if key == "Fn::Transform" else self.value(item, depth + 1, names) for key, item in node.items()}
         return {key: item for key, item in done.items() if item is not _NO_VALUE}
+
+    def unrolled(self, node: dict[Any, Any], depth: int, names: Mapping[str, Any] | None) -> dict[Any, Any]:
+        """A mapping with its loops (``Fn::ForEach``) worked out."""
+        loops = [key for key in node if str(key).startswith("Fn::ForEach")]
+        if not loops:
+            return node
+        done = {key: item for key, item in node.items() if key not in loops}
+        for key in loops:
+            if not isinstance(node[key], list) or len(node[key]) != 3 or not isinstance(node[key][2], dict):
+                raise self.fail(node, f"{str(key)[:60]} takes an identifier, a list and a mapping")
+            items = self.value(node[key][1], depth + 1, names)
+            if not isinstance(items, list):
+                return done | {key: Unknown("the list of a loop is not known")}
+            for item in items:
+                inner = {**(names or {}), str(node[key][0]): str(item)}
+                done |= {filled(str(name), inner): self.value(value, depth + 1, inner) for name, value in node[key][2].items()}
+        return done
 
     def _functions(self) -> dict[str, Callable[[Any, Any, int, Mapping[str, Any]], Any]]:
         return {
@@ -121,7 +130,7 @@ class Evaluator:
         }
 
     def _ref(self, node: Any, argument: Any, depth: int, names: Mapping[str, Any]) -> Any:
-        key = str(argument)
+        key = filled(str(argument), names)
         if key == "AWS::NoValue":
             return _NO_VALUE
         if key in names:
@@ -269,6 +278,8 @@ class Evaluator:
         known = [part for part in parts if not isinstance(part, Unknown)]
         unknown = _first_unknown(*parts)
         if key == "Fn::Not":
+            if len(parts) != 1:
+                raise self.fail(node, "Fn::Not takes a list of one condition")
             return unknown or not known[0]
         if key == "Fn::And":
             return False if False in known else unknown or True
@@ -317,25 +328,6 @@ class Evaluator:
             length += len(part)
             self._bound(node, length)
         return "".join(parts)
-
-
-def holes(value: Any, path: str = "", depth: int = 0) -> list[tuple[str, Unknown]]:
-    """The unknown parts of a value with where they stand in it."""
-    if isinstance(value, Unknown):
-        return [(path, value)]
-    if depth > DEEPEST:
-        return []
-    if isinstance(value, dict):
-        return [hole for key, item in value.items() for hole in holes(item, f"{path}.{key}".lstrip("."), depth + 1)]
-    if isinstance(value, list):
-        return [hole for number, item in enumerate(value) for hole in holes(item, f"{path}[{number}]", depth + 1)]
-    return []
-
-
-def line_of(node: Any) -> int:
-    """The line of a node of the template, 0 if it has none."""
-    mark = getattr(node, "start_mark", None)
-    return int(getattr(mark, "line", -1)) + 1
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ template makes VPCs of its own it is nowhere.  All else that is unknown is absen
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.importers.intrinsics import Unknown, holes
+from emulator.importers.template_values import Unknown, holes
 
 UNKNOWN_GROUP, NOWHERE = "unknown-group", "(unknown)"
 RULES = ("SecurityGroupIngress", "SecurityGroupEgress")

@@ -20,6 +20,9 @@ from tests.importers.test_undecided import module_plan
 ROOT = Path(__file__).parents[2]
 DEEP = "[" * 100_000 + "]" * 100_000
 TEMPLATE = "Resources:\n  Net:\n    Type: AWS::EC2::VPC\n    Properties: {CidrBlock: 10.0.0.0/16}\n"
+LOOPS: Any = {"V${A}${B}${C}${D}": {"Type": "AWS::EC2::VPC"}}
+for sign in "DCBA":
+    LOOPS = {f"Fn::ForEach::{sign}": [sign, [str(number) for number in range(32)], LOOPS]}
 BROKEN: dict[str, tuple[str, str]] = {
     "not JSON": ("vpcs.json", '{"Vpcs": [}'),
     "cut in the middle": ("vpcs.json", '{"Vpcs": [{"VpcId": "vp'),
@@ -50,11 +53,16 @@ BROKEN: dict[str, tuple[str, str]] = {
     "a template that is no YAML": ("template.yaml", "Resources: [\n"),
     "a resource without a type": ("template.yaml", "Resources:\n  Net: {Properties: {}}\n"),
     "a mapping that is missing": ("template.yaml", TEMPLATE.replace("10.0.0.0/16", "!FindInMap [A, b, c]")),
+    "a condition that denies nothing": (
+        "template.yaml",
+        "Conditions:\n  A: {Fn::Not: []}\n" + TEMPLATE.replace("    Type: AWS::EC2::VPC", "    Condition: A\n    Type: AWS::EC2::VPC"),
+    ),
     "conditions in a circle": (
         "template.yaml",
         "Conditions:\n  A: {Fn::Not: [{Condition: B}]}\n  B: {Fn::Not: [{Condition: A}]}\n"
         + TEMPLATE.replace("    Type: AWS::EC2::VPC", "    Condition: A\n    Type: AWS::EC2::VPC"),
     ),
+    "loops that make a million resources": ("template.json", json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": LOOPS})),
     "a template of aliases": (
         "template.yaml",
         "a: &a [x,x,x,x,x,x,x,x,x]\n"

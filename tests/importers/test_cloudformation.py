@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from emulator.errors import TopologyError
-from emulator.importers.intrinsics import Evaluator, Unknown
+from emulator.importers.intrinsics import Evaluator
 from emulator.importers.network import read_network
+from emulator.importers.template_values import Unknown
 from emulator.model.entities import NetworkInterface, Subnet
 from emulator.network import Network
 
@@ -227,3 +228,27 @@ def evaluator() -> Evaluator:
         "Resources": {"R": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}},
     }
     return Evaluator(template, {}, "t.yaml")
+
+
+def test_loops_of_resources_and_properties(tmp_path: Path) -> None:
+    """Fn::ForEach makes resources that others refer to, and properties; its identifier is filled in everywhere."""
+    text = """
+Transform: AWS::LanguageExtensions
+Resources:
+  Net: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Fn::ForEach::Tiers:
+    - Tier
+    - ["1", "2"]
+    - Sub${Tier}:
+        Type: AWS::EC2::Subnet
+        Properties: {VpcId: !Ref Net, CidrBlock: !Sub "10.0.${Tier}.0/24"}
+      One${Tier}:
+        Type: AWS::EC2::Instance
+        Properties:
+          Fn::ForEach::Fields: [Field, [SubnetId], {"${Field}": {Ref: "Sub${Tier}"}}]
+  Lone: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Sub2}}
+"""
+    (tmp_path / "loops.yaml").write_text(text)
+    topology = read_network(tmp_path / "loops.yaml").topology
+    assert {eni.instance: eni.subnet for eni in topology.all(NetworkInterface)} == {"One1": "Sub1", "One2": "Sub2", "Lone": "Sub2"}
+    assert [str(subnet.blocks[0]) for subnet in topology.all(Subnet)] == ["10.0.1.0/24", "10.0.2.0/24"]
