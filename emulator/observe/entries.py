@@ -62,12 +62,12 @@ def entries_html(entries: Sequence[TrackingEntry]) -> str:
     return html_table(f"{len(entries)} tracked connection{'' if len(entries) == 1 else 's'}", heads, rows)
 
 
-def entries_of(words: Words, state: State, now_ns: int, only: str | None = None) -> list[TrackingEntry]:
-    """The living entries of one interface (its id) or of all, oldest first."""
+def entries_of(words: Words, state: State, now_ns: int, only: str | None = None, most: int | None = None) -> list[TrackingEntry]:
+    """The living entries of one interface (its id) or of all, oldest first; at most so many are looked at."""
     rows = state.entries[(state.entries[:, Entry.KEY] != 0) & (state.entries[:, Entry.EXPIRES_NS] > now_ns)]
     return [
         _entry(words, row, now_ns)
-        for row in rows[rows[:, Entry.TAG].argsort()]
+        for row in rows[rows[:, Entry.TAG].argsort()][:most]
         if only in (None, words.ids.name(int(row[Entry.KEY]) >> 41))
     ]
 

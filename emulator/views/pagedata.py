@@ -29,13 +29,14 @@ from emulator.replay import Replay
 from emulator.views.bundles import fate
 from emulator.views.flowlines import flow_lines
 from emulator.views.folds import folded
+from emulator.views.rungs import label_of
 from emulator.views.scene import Scene, layout
 from emulator.views.text import clean
 from emulator.wire.addresses import address
 from emulator.wire.headers import Field, Matrix
 from emulator.wire.packet import Packet
 
-FLOWS, PACKETS, OF_FLOW, MOMENTS, RULES = 1_000, 1_500, 40, 1_500, 60
+FLOWS, PACKETS, OF_FLOW, MOMENTS, ENTRIES, RULES = 1_000, 1_500, 40, 1_500, 500, 60
 LANES = 20  # lanes of accepted flows, and as many of blocked ones
 _GROUPS = (Stage.GROUP_EGRESS, Stage.GROUP_INGRESS)
 _HEADER = (Field.LENGTH, Field.TTL, Field.TYPE, Field.CODE, Field.FLAGS, Field.FRAGMENT_OFFSET, Field.FRAGMENT_ID)
@@ -158,11 +159,14 @@ class _Packets:
         taken: dict[int, int] = defaultdict(int)
         rows: list[int] = []
         for row in range(len(stretch.headers)):
-            result = stretch.result(self._words, row)
-            seen = stretch.seen[row]
-            ends = self._ends(seen)
+            if len(rows) >= PACKETS:
+                break
+            ends = self._ends(stretch.seen[row])
             number = numbers.get(ends, numbers.get(self._turned(ends), -1))
-            if result.verdict == "skipped" or number < 0 or taken[number] >= budget or len(rows) >= PACKETS:
+            if number < 0 or taken[number] >= budget:
+                continue
+            result = stretch.result(self._words, row)
+            if result.verdict == "skipped":
                 continue
             taken[number] += 1
             rows.append(row)
@@ -204,6 +208,7 @@ class _Packets:
             "flow": number,
             "forward": forward,
             "verdict": result.verdict,
+            "label": label_of(stretch.seen[row]),
             "code": result.why.code if result.why else "",
             "text": result.why.text if result.why else "",
             "way": self._way(header, outcome, journal, result),
@@ -257,7 +262,7 @@ class _Packets:
             plan.feed(stretch.headers[done : row + 1])
             done = row + 1
             now, living = engine.now_ns, set()
-            for entry in entries_of(self._words, engine.state, now)[:500]:
+            for entry in entries_of(self._words, engine.state, now, most=ENTRIES):
                 key = (entry.interface, entry.number)
                 if key not in numbers:
                     numbers[key] = len(self.entries)

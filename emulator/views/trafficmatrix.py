@@ -84,9 +84,14 @@ def _level(topology: Topology, flows: Sequence[Flow]) -> tuple[str, Name]:
     outside = _outside(topology, flows)
 
     def inside(told: Callable[[NetworkInterface, Subnet], str]) -> Name:
+        known: dict[tuple[str, str], str] = {}
+
         def name(end: Endpoint) -> str:
-            subnet = _subnet(topology, end)
-            return outside[str(end)] if subnet is None else told(topology.get(end.id, NetworkInterface), subnet)
+            key = end.id, str(end)
+            if key not in known:
+                subnet = _subnet(topology, end)
+                known[key] = outside[key[1]] if subnet is None else told(topology.get(end.id, NetworkInterface), subnet)
+            return known[key]
 
         return name
 

@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const SIGN = { accept: "✓", drop: "✕", partial: "!", unsent: "–" };
 const WORD = { accept: "accepted", drop: "blocked", partial: "blocked in part", unsent: "never sent" };
 const data = JSON.parse($("data").textContent);
-const state = { flow: -1, packet: -1, at: 0, playing: 0, sort: [5, -1], interface: "", view: null };
+const state = { flow: -1, packet: -1, at: 0, playing: 0, told: 0, sort: [5, -1], interface: "", view: null };
 
 function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
@@ -47,6 +47,7 @@ function mark({ kind, x, y, radius: r, heading: [hx, hy] }) {
   if (kind === "cross") { const a = r * 0.45; group.append(svg("path", { class: "sign", d: `M${x - a} ${y - a}L${x + a} ${y + a}M${x + a} ${y - a}L${x - a} ${y + a}` })); }
   return group;
 }
+const several = (numbers, side) => { const names = new Set(numbers.map((number) => data.flows[number][side][0])), [one] = names; return names.size > 1 ? `${one} and ${names.size - 1} more` : one; };
 function laneOf(lane, place) {
   const flow = lane.flow, mine = data.flows.map((each, number) => (each.lane === place ? number : -1)).filter((number) => number >= 0);
   const group = svg("g", { class: `lane ${flow.verdict}` });
@@ -54,7 +55,7 @@ function laneOf(lane, place) {
   group.append(svg("path", { class: "hit", d: line(lane.points) }), path, ...lane.marks.map(mark));
   if (place >= 0) {
     const one = data.flows[mine[0]];
-    const told = one ? `${flow.label} from ${one.from[0]} to ${one.to[0]}: ${WORD[flow.verdict]}${one.reason ? `, ${one.reason.text}` : ""}` : flow.label;
+    const told = one ? `${flow.label} from ${several(mine, "from")} to ${several(mine, "to")}: ${WORD[flow.verdict]}${one.reason ? `, ${one.reason.text}` : ""}` : flow.label;
     for (const [key, value] of Object.entries({ tabindex: 0, role: "button", "aria-label": told, "data-lane": place })) group.setAttribute(key, value);
     group.prepend(svg("title"));
     group.firstChild.textContent = told;
@@ -216,17 +217,20 @@ function openFlow(number, place = -1) {
 }
 function openLane(mine, line_) {
   const flow = data.flows[mine[0]];
+  Object.assign(state, { flow: -1, interface: "" });
   focusLane(mine[0]);
-  panel(el("h2", {}, bdi(flow.from[0]), " → ", bdi(flow.to[0]), " ", bdi(line_.label)), flow.reason && el("p", { id: "why" }, el("b", { className: "drop" }, flow.reason.code), " at ", bdi(flow.reason.at), ": ", bdi(flow.reason.text)), el("h3", {}, `${mine.length} flows`), el("ul", {}, ...mine.slice(0, 200).map((number) => { const button = el("button", { type: "button", className: data.flows[number].verdict }, `${SIGN[data.flows[number].verdict]} `, bdi(data.flows[number].label), ` from port ${data.flows[number].from[2]}`); button.addEventListener("click", () => openFlow(number)); return el("li", {}, button); })));
+  panel(el("h2", {}, bdi(several(mine, "from")), " → ", bdi(several(mine, "to")), " ", bdi(line_.label)), flow.reason && el("p", { id: "why" }, el("b", { className: "drop" }, flow.reason.code), " at ", bdi(flow.reason.at), ": ", bdi(flow.reason.text)), el("h3", {}, `${mine.length} flows`), el("ul", {}, ...mine.slice(0, 200).map((number) => { const each = data.flows[number], button = el("button", { type: "button", className: each.verdict }, `${SIGN[each.verdict]} `, bdi(each.label), " from ", bdi(each.from[0]), each.from[2] ? ` port ${each.from[2]}` : "", " to ", bdi(each.to[0])); button.addEventListener("click", () => openFlow(number)); return el("li", {}, button); })), mine.length > 200 && el("p", {}, `${(mine.length - 200).toLocaleString("en")} more; filter the table to see them.`));
 }
 function openInterface(id) {
   const eni = data.interfaces[id], moment = Math.max(0, Math.ceil(state.at) - 1), now = data.packets[moment]?.time_ns ?? 0, living = new Map();
+  const stay = state.interface === id ? $("panel").scrollTop : 0;
   state.interface = id;
   if (state.at > 0) for (const [when, entry, step, expires] of data.moments) if (when <= moment && data.entries[entry].interface === id) step < 0 || expires <= now ? living.delete(entry) : living.set(entry, [step, expires]);
   const rows = [...living].map(([number, [step, expires]]) => { const e = data.entries[number]; return el("tr", {}, el("td", {}, e.number), el("td", {}, e.protocol), el("td", {}, `${e.source}:${e.source_port} → ${e.destination}:${e.destination_port}`), el("td", {}, ["open", "established", "stream"][step]), el("td", {}, `${((expires - now) / 1e9).toFixed(0)} s`), el("td", {}, bdi(e.rule ?? ""))); });
   const heads = (...names) => el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, name)));
   panel(el("h2", {}, bdi(eni.name)), el("p", {}, eni.addresses.join(", ")), el("h3", {}, `Tracking table at ${clock(now)}`), rows.length ? el("table", { id: "tracking" }, heads("#", "", "Connection", "State", "Left", "Opened by"), ...rows) : el("p", { className: "quiet" }, "No tracked connection at this moment."),
     ...eni.groups.flatMap((group) => [el("h3", {}, "Security group ", bdi(group.name)), group.description && el("p", {}, bdi(group.description)), el("table", {}, heads("", "Service", "Source or destination", ""), ...group.rules.map(([way, service, peer, told, place]) => el("tr", {}, el("td", {}, way), el("td", {}, service), el("td", {}, bdi(peer)), el("td", {}, bdi(told), " ", el("small", {}, bdi(place))))))]).filter(Boolean));
+  $("panel").scrollTop = stay;
 }
 function ladder(number) {
   const mine = ofFlow[number].map((place) => [place, data.packets[place]]), flow = data.flows[number], places = [];
@@ -238,7 +242,7 @@ function ladder(number) {
   places.forEach((name, place) => picture.append(svg("path", { class: "place", d: `M${x(place)} 26V${mine.length * high + 44}` }), t(x(place), 16, name.length > 20 ? `${name.slice(0, 19)}…` : name, "", "middle", true)));
   mine.forEach(([, packet], row) => {
     const y = 48 + row * high, way = data.ways[packet.way], dead = packet.verdict === "drop", group = svg("g", { class: packet.verdict });
-    const start = way.length ? x(places.indexOf(way[0].at)) : x(packet.forward ? 0 : places.length - 1), end = way.length ? x(places.indexOf(way.at(-1).at)) : start + (packet.forward ? 40 : -40), label = flags(packet) || `${packet.header[0]} bytes`;
+    const start = way.length ? x(places.indexOf(way[0].at)) : x(packet.forward ? 0 : places.length - 1), end = way.length ? x(places.indexOf(way.at(-1).at)) : start + (packet.forward ? 40 : -40), label = packet.label;
     group.append(svg("path", { class: `rung ${packet.verdict}`, d: `M${start} ${y}H${end}` }), t(6, y + 4, clock(packet.time_ns), "quiet", "start"));
     if (dead || packet.verdict === "unsent") group.append(t(end, y + 5, dead ? "✕" : "–", `l-${dead ? "drop" : "partial"}`, "middle", true, 17)); else group.append(svg("polygon", { fill: "currentColor", points: `${end},${y} ${end - Math.sign(end - start) * 9},${y - 4.5} ${end - Math.sign(end - start) * 9},${y + 4.5}` }));
     group.append(t(dead && start === end ? end + 16 : (start + end) / 2, y - 5, packet.verdict === "unsent" ? `${label} never sent` : label, `l-${packet.verdict === "unsent" ? "partial" : packet.verdict}`));
@@ -248,27 +252,32 @@ function ladder(number) {
 }
 
 // ---- time: the packets one after another, evenly spaced
-const SPAN = 1.6;
+const SPAN = 1.6, PAUSE = 1000;
 function show() {
   const at = state.at, last = data.packets[Math.min(Math.max(0, Math.ceil(at) - 1), data.packets.length - 1)];
   $("time").value = at;
   const told = last ? `${at > 0 ? `packet ${last.index} · ` : ""}${clock(last.time_ns)}` : "no packets here";
   $("now").textContent = told;
-  $("time").setAttribute("aria-valuetext", told);
   movers.replaceChildren();
   for (let place = Math.max(0, Math.floor(at - SPAN)); place < Math.min(at, data.packets.length); place++) {
     const packet = data.packets[place], lane = lanes[data.flows[packet.flow].lane];
     if (!lane || !shown.has(packet.flow) || packet.verdict === "unsent" || at - place > SPAN) continue;
     const dead = packet.verdict === "drop", goal = packet.forward ? (dead ? lane.stop : lane.length) : dead ? lane.stop : 0, from = packet.forward ? 0 : lane.length, part = Math.min(1, (at - place) / (SPAN * 0.8));
-    const { x, y } = lane.path.getPointAtLength(from + (goal - from) * part), label = words({ x: x + 8, y: y - 7, text: `${flags(packet) || data.flows[packet.flow].protocol}`, size: 8, role: `l-${packet.verdict}`, anchor: "start", bold: true });
+    const { x, y } = lane.path.getPointAtLength(from + (goal - from) * part), label = words({ x: x + 8, y: y - 7, text: packet.label, size: 8, role: `l-${packet.verdict}`, anchor: "start", bold: true });
     movers.append(svg("g", { class: packet.verdict, "data-moves": place }, svg(dead ? "rect" : "circle", dead ? { class: "mover", x: x - 5, y: y - 5, width: 10, height: 10 } : { class: "mover", cx: x, cy: y, r: 5.5 }), label));
   }
+  const now = performance.now();
+  if (state.playing && now - state.told < PAUSE) return;  // nobody reads, or listens to, sixty tables a second
+  state.told = now;
+  $("time").setAttribute("aria-valuetext", told);
   if (state.interface) openInterface(state.interface);
 }
 function seek(at) { state.at = Math.min(Math.max(0, at), Number($("time").max)); show(); }
 function play(on) {
   state.playing = on ? performance.now() : 0;
   $("play").textContent = on ? "⏸ Pause" : "▶ Play";
+  for (const id of ["now", "panel"]) $(id).setAttribute("aria-live", on ? "off" : "polite");
+  if (!on) show();
   if (on && state.at >= Number($("time").max)) state.at = 0;
   if (on) requestAnimationFrame(tick);
 }
@@ -299,7 +308,7 @@ export function start() {
   $("play").addEventListener("click", () => play(!state.playing));
   $("forth").addEventListener("click", () => { play(false); seek(Math.floor(state.at - 0.8) + 1.8); });
   $("back").addEventListener("click", () => { play(false); seek(Math.ceil(state.at - 0.8) - 0.2); });
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") { focusLane(-1); state.flow = -1; panel(el("p", { className: "quiet" }, "Choose a flow, a packet or an interface.")); table(); $("ladder").replaceChildren(); } });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") { focusLane(-1); Object.assign(state, { flow: -1, interface: "" }); panel(el("p", { className: "quiet" }, "Choose a flow, a packet or an interface.")); table(); $("ladder").replaceChildren(); } });
   panel(el("p", { className: "quiet" }, "Choose a flow, a packet or an interface."));
   filter();
   const worst = rowsNow()[0];

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emulator.model.files import load
+from emulator.model.files import load, loads
 from emulator.replay import Replay, replay
 from emulator.views.page import island
 from tests.views.examples import web
@@ -179,6 +179,73 @@ def test_an_interface_tells_its_groups_and_tracking_table(opened: Opened) -> Non
     assert "Security group web" in opened.text("#panel")
     opened.page.eval_on_selector("#time", "t => { t.value = 95; t.dispatchEvent(new Event('input', {bubbles: true})); }")
     assert opened.page.locator("#tracking tr").count() > 1
+
+
+def test_playing_keeps_quiet_until_it_is_paused(opened: Opened) -> None:
+    """While packets move nothing is announced and the slider's words are told once a second; a pause speaks again."""
+    live = "id => document.getElementById(id).getAttribute('aria-live')"
+    opened.page.locator("#map [data-interface]").first.focus()
+    opened.page.keyboard.press("Enter")
+    opened.page.evaluate(
+        "() => { window.told = 0; new MutationObserver(seen => { window.told += seen.length; })"
+        ".observe(document.getElementById('time'), {attributes: true, attributeFilter: ['aria-valuetext']}); }"
+    )
+    opened.page.select_option("#speed", "10")
+    opened.page.click("#play")
+    before = opened.page.input_value("#time")
+    expect()(opened.page.locator("#time")).not_to_have_value(before)
+    assert [opened.page.evaluate(live, name) for name in ("now", "panel")] == ["off", "off"]
+    expect()(opened.page.locator("#map [data-moves='8']")).to_be_attached(timeout=20_000)
+    assert opened.page.evaluate("window.told") < 20
+    opened.page.click("#play")
+    assert [opened.page.evaluate(live, name) for name in ("now", "panel")] == ["polite", "polite"]
+    assert opened.text("#now") == opened.page.get_attribute("#time", "aria-valuetext")
+    assert "Tracking table" in opened.text("#panel")
+
+
+def test_the_table_is_copied_as_it_is_shown(opened: Opened) -> None:
+    """What is copied are the rows that the filters leave, in their order, a line each, cells parted by tabs."""
+    opened.page.evaluate("() => { navigator.clipboard.writeText = text => { window.copied = text; return Promise.resolve(); }; }")
+    opened.page.fill("#search", "customer")
+    opened.page.click("#copy")
+    expect()(opened.page.locator("#copied")).to_have_text("copied")
+    lines = opened.page.evaluate("window.copied").split("\n")
+    assert len(lines) == 1 + opened.page.locator("#flows tbody tr").count() > 2
+    assert all(line.count("\t") == 7 for line in lines)
+    assert all("customer" in line for line in lines[1:])
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Replay:
+    """Two hundred instances of which a hundred try to reach the other hundred."""
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+    from scapy.utils import wrpcap
+
+    enis = "".join(f"      host-{n}: {{subnet: a, private_ip: 10.0.1.{n + 10}}}\n" for n in range(200))
+    text = f"vpcs:\n  v:\n    cidr_block: 10.0.0.0/16\n    subnets: {{a: {{cidr_block: 10.0.1.0/24}}}}\n    instances:\n{enis}"
+    frames = [
+        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src=f"10.0.1.{n + 10}", dst=f"10.0.1.{n + 110}") / TCP(dport=22)
+        for n in range(100)
+    ]
+    path = tmp_path_factory.mktemp("crowd") / "crowd.pcap"
+    wrpcap(str(path), frames)
+    return replay(loads(text), path, compiled=False)
+
+
+def test_a_lane_of_many_lists_its_flows(browser: Any, crowd: Replay, tmp_path: Path) -> None:
+    """A lane that stands for many ends says how many, and leads to each of their flows."""
+    crowd.save_html(tmp_path / "crowd.html")
+    found = Opened(browser, tmp_path / "crowd.html")
+    found.page.keyboard.press("Escape")
+    found.page.locator("#map .lane[role=button]").first.focus()
+    found.page.keyboard.press("Enter")
+    assert "host-0 and 99 more → host-100 and 99 more" in found.text("#panel")
+    assert found.page.locator("#panel li button").count() == 100
+    found.page.locator("#panel li button").nth(7).click()
+    assert "host-7 → host-107" in found.text("#panel")
+    assert not found.said
+    found.page.close()
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
