@@ -20,11 +20,11 @@ import numpy as np
 from emulator.bulk.annotated import annotate, annotate_interfaces
 from emulator.bulk.checkpoint import EVERY_S, Checkpoint
 from emulator.bulk.following import FollowedPacket, followed
-from emulator.bulk.results import PacketLines, PacketResult, Stretch
+from emulator.bulk.results import PacketLines, PacketResult, Stretch, joined
 from emulator.bulk.running import KEPT, STDIN, Run, Running, Source, stop_on_interrupt
 from emulator.bulk.shares import SharedEngine
 from emulator.bulk.windows import Reader
-from emulator.datapath.state import Count, Outcome
+from emulator.datapath.state import Count
 from emulator.datapath.state import Step as Column
 from emulator.engine import Engine
 from emulator.errors import UsageError
@@ -35,7 +35,7 @@ from emulator.observe.trace import Step, steps_of
 from emulator.observe.words import Words
 from emulator.views.pictures import Pictures
 from emulator.wire.atomic import written
-from emulator.wire.headers import FIELDS, Field, Matrix
+from emulator.wire.headers import Field, Matrix
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -206,7 +206,7 @@ class Replay(Pictures):
                     state = again.engine.state
                     copied = replace(part, headers=part.headers.copy(), seen=part.seen.copy(), outcomes=part.outcomes.copy())
                     return copied, state.journal[: int(state.counts[Count.STEPS, 0])].copy()
-        return _joined([]), np.zeros((0, len(Column)), dtype=np.int64)
+        return joined([]), np.zeros((0, len(Column)), dtype=np.int64)
 
     def save_packets(self, path: str | Path) -> None:
         """Write a line of JSON for each packet, by index.
@@ -389,18 +389,7 @@ def _replayed(
         then = "what follows is about these" if keeper is None else "--resume goes on from its last checkpoint"
         share = f", {100 * reader.position // reader.size} % of the capture" if reader.size else ""
         troubles.append(f"{run.name}: interrupted after {tally.packets:,} packets{share}; {then}")
-    return Replay(run, engine, running.words, tally, _joined(kept) if kept is not None else None, troubles, running.stopped)
-
-
-def _joined(parts: list[Stretch]) -> Stretch:
-    empty = Stretch(np.zeros((0, FIELDS), np.int64), np.zeros((0, FIELDS), np.int64), np.zeros((0, len(Outcome)), np.int64), 0)
-    every = [empty, *parts]
-    return Stretch(
-        np.concatenate([part.headers for part in every]),
-        np.concatenate([part.seen for part in every]),
-        np.concatenate([part.outcomes for part in every]),
-        0,
-    )
+    return Replay(run, engine, running.words, tally, joined(kept) if kept is not None else None, troubles, running.stopped)
 
 
 def _bar(reader: Reader) -> Any:

@@ -1,7 +1,7 @@
 """Results: what became of single packets of a replay, in words, and as lines of JSON in bulk."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from emulator.errors import printable
 from emulator.kernels import compiled
 from emulator.observe.words import Why, Words
 from emulator.policy.reasons import Verdict
-from emulator.wire.headers import Field, Matrix
+from emulator.wire.headers import FIELDS, Field, Matrix
 from emulator.wire.lines import write_lines
 
 LONGEST_HEAD = 64  # bytes of a line before what lines share: two numbers and their names
@@ -95,6 +95,18 @@ def result_of(words: Words, header: Any, outcome: Any) -> PacketResult:
         words.rule_name(outcome[Outcome.RULE]),
         bool(outcome[Outcome.TRACKED]),
         int(outcome[Outcome.HANGS_ON]) if verdict == Verdict.UNSENT else None,
+    )
+
+
+def joined(parts: Iterable[Stretch]) -> Stretch:
+    """Stretches that follow each other from the first packet on, as one."""
+    empty = Stretch(np.zeros((0, FIELDS), np.int64), np.zeros((0, FIELDS), np.int64), np.zeros((0, len(Outcome)), np.int64), 0)
+    every = [empty, *parts]
+    return Stretch(
+        np.concatenate([part.headers for part in every]),
+        np.concatenate([part.seen for part in every]),
+        np.concatenate([part.outcomes for part in every]),
+        0,
     )
 
 
