@@ -1,7 +1,7 @@
 """Results: what became of single packets of a replay, in words, and as lines of JSON in bulk."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +98,7 @@ def result_of(words: Words, header: Any, outcome: Any) -> PacketResult:
     )
 
 
-def joined(parts: list[Stretch]) -> Stretch:
+def joined(parts: Iterable[Stretch]) -> Stretch:
     """Stretches that follow each other from the first packet on, as one."""
     empty = Stretch(np.zeros((0, FIELDS), np.int64), np.zeros((0, FIELDS), np.int64), np.zeros((0, len(Outcome)), np.int64), 0)
     every = [empty, *parts]
