@@ -55,13 +55,19 @@ def init(
 @app.command()
 def draw(
     network: NetworkFile,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .svg or .pdf file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="A .png, .svg or .pdf file, or an .html page.")],
     parameter: Parameters = None,
 ) -> None:
     """Draw the map of a network."""
-    from emulator.views import figure
+    topology = read(network, parameter).topology
+    if output.suffix.lower() == ".html":
+        from emulator.views import page
 
-    figure.save(read(network, parameter).topology, output)
+        page.save_html(topology, output)
+    else:
+        from emulator.views import figure
+
+        figure.save(topology, output)
     print(printable(f"{output}: written"), file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""The interactive page of a replay: one HTML file that needs no network and lets none be reached.
+"""The interactive page of a replay, or of a topology alone: one HTML file that needs no network and lets none be reached.
 
 The data is an island of JSON in which nothing can end the script that holds it; the page's policy (CSP) names its
 script and its style by their hashes and forbids everything else.
@@ -13,28 +13,32 @@ from html import escape
 from importlib.resources import files
 
 from emulator.errors import CaptureError, UsageError
+from emulator.model.topology import Topology
 from emulator.replay import Replay
-from emulator.views.pagedata import page_data
+from emulator.views.pagedata import map_data, page_data
 from emulator.views.text import clean
 from emulator.wire.atomic import written
 
 HIGH = 860  # pixels of the frame in a notebook
 
 
-def to_html(replay: Replay) -> str:
+def to_html(shown: Replay | Topology) -> str:
     """The whole document."""
     script, style = _part("view.js"), _part("view.css")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "base-uri 'none'; form-action 'none'; connect-src 'none'; img-src 'none'"
     )
-    title = escape(clean(f"{replay.topology.name}: replay"))
+    if isinstance(shown, Replay):
+        name, data = f"{shown.topology.name}: replay", page_data(shown)
+    else:
+        name, data = shown.name, map_data(shown)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n"
-        f'<script type="application/json" id="data">{island(page_data(replay))}</script>\n'
+        f"<title>{escape(clean(name))}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f'<script type="application/json" id="data">{island(data)}</script>\n'
         f"{_part('view.html')}<noscript>This page draws itself with its own script; let it run.</noscript>\n"
         f'<script type="module">{script}</script>\n</body>\n</html>\n'
     )
@@ -54,14 +58,14 @@ def island(data: object) -> str:
     return text
 
 
-def save_html(replay: Replay, path: str | os.PathLike[str]) -> None:
+def save_html(shown: Replay | Topology, path: str | os.PathLike[str]) -> None:
     """Write the page, whole or not at all.
 
     Raises
     ------
     UsageError : a place that cannot be written to.
     """
-    data = to_html(replay).encode("utf-8", "replace")
+    data = to_html(shown).encode("utf-8", "replace")
     try:
         with written(path) as file:
             file.write(data)

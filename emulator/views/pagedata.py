@@ -50,23 +50,38 @@ def page_data(replay: Replay) -> dict[str, Any]:
     flows = sorted(ranked[:FLOWS], key=lambda flow: flow.first_index)
     made = _Packets(replay, flows)
     lanes = {fate(lane.flow): place for place, lane in enumerate(scene.lanes)}
-    data = {
+    done: dict[str, Any] = harmless(
+        {
+            **_map(topology, scene),
+            "capture": replay.run.title,
+            "counts": replay.counts,
+            "skipped": replay.skipped,
+            "flows": [_flow(flow, lanes.get(way, -1)) for flow, way in zip(flows, _fates(topology, flows, scene), strict=True)],
+            "packets": made.packets,
+            "ways": made.ways,
+            "entries": made.entries,
+            "moments": made.moments,
+            "left_out": _left_out(replay, flows, made),
+        }
+    )
+    return done
+
+
+def map_data(topology: Topology) -> dict[str, Any]:
+    """What the page of a topology shows: its map and its groups, no traffic and no capture."""
+    nothing: dict[str, Any] = {"capture": "", "counts": {}, "skipped": {}, "left_out": ""}
+    nothing |= {kind: [] for kind in ("flows", "packets", "ways", "entries", "moments")}
+    done: dict[str, Any] = harmless(_map(topology, layout(topology)) | nothing)
+    return done
+
+
+def _map(topology: Topology, scene: Scene) -> dict[str, Any]:
+    return {
         "title": topology.name,
-        "capture": replay.run.title,
-        "counts": replay.counts,
-        "skipped": replay.skipped,
         "scene": asdict(replace(scene, together={})),
         "names": _names(topology, scene),
         "interfaces": {eni.id: _interface(topology, eni) for eni in _shown(topology, scene)},
-        "flows": [_flow(flow, lanes.get(way, -1)) for flow, way in zip(flows, _fates(topology, flows, scene), strict=True)],
-        "packets": made.packets,
-        "ways": made.ways,
-        "entries": made.entries,
-        "moments": made.moments,
-        "left_out": _left_out(replay, flows, made),
     }
-    done: dict[str, Any] = harmless(data)
-    return done
 
 
 def harmless(value: Any) -> Any:

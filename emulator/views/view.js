@@ -4,6 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const SIGN = { accept: "✓", drop: "✕", partial: "!", unsent: "–" };
 const WORD = { accept: "accepted", drop: "blocked", partial: "blocked in part", unsent: "never sent" };
 const data = JSON.parse($("data").textContent);
+const ASK = data.flows.length ? "Choose a flow, a packet or an interface." : "Choose an interface.";
 const state = { flow: -1, packet: -1, at: 0, playing: 0, told: 0, sort: [5, -1], interface: "", view: null };
 
 function el(name, attributes = {}, ...children) {
@@ -228,7 +229,7 @@ function openInterface(id) {
   if (state.at > 0) for (const [when, entry, step, expires] of data.moments) if (when <= moment && data.entries[entry].interface === id) step < 0 || expires <= now ? living.delete(entry) : living.set(entry, [step, expires]);
   const rows = [...living].map(([number, [step, expires]]) => { const e = data.entries[number]; return el("tr", {}, el("td", {}, e.number), el("td", {}, e.protocol), el("td", {}, `${e.source}:${e.source_port} → ${e.destination}:${e.destination_port}`), el("td", {}, ["open", "established", "stream"][step]), el("td", {}, `${((expires - now) / 1e9).toFixed(0)} s`), el("td", {}, bdi(e.rule ?? ""))); });
   const heads = (...names) => el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, name)));
-  panel(el("h2", {}, bdi(eni.name)), el("p", {}, eni.addresses.join(", ")), el("h3", {}, `Tracking table at ${clock(now)}`), rows.length ? el("table", { id: "tracking" }, heads("#", "", "Connection", "State", "Left", "Opened by"), ...rows) : el("p", { className: "quiet" }, "No tracked connection at this moment."),
+  panel(el("h2", {}, bdi(eni.name)), el("p", {}, eni.addresses.join(", ")), data.packets.length > 0 && el("h3", {}, `Tracking table at ${clock(now)}`), !data.packets.length ? null : rows.length ? el("table", { id: "tracking" }, heads("#", "", "Connection", "State", "Left", "Opened by"), ...rows) : el("p", { className: "quiet" }, "No tracked connection at this moment."),
     ...eni.groups.flatMap((group) => [el("h3", {}, "Security group ", bdi(group.name)), group.description && el("p", {}, bdi(group.description)), el("table", {}, heads("", "Service", "Source or destination", ""), ...group.rules.map(([way, service, peer, told, place]) => el("tr", {}, el("td", {}, way), el("td", {}, service), el("td", {}, bdi(peer)), el("td", {}, bdi(told), " ", el("small", {}, bdi(place))))))]).filter(Boolean));
   $("panel").scrollTop = stay;
 }
@@ -290,9 +291,10 @@ function tick(now) {
 }
 
 export function start() {
-  const { total, accept, drop, unsent, skipped } = data.counts, n = (value) => value.toLocaleString("en");
-  $("title").append(bdi(data.title), " · ", bdi(data.capture));
-  $("counts").textContent = `${n(total)} packets: ✓ ${n(accept)} accepted, ✕ ${n(drop)} dropped, – ${n(unsent)} never sent, ${n(skipped)} skipped`;
+  const { total, accept, drop, unsent, skipped } = data.counts, alone = total === undefined, n = (value) => value.toLocaleString("en");
+  $("title").append(bdi(data.title), ...(alone ? [] : [" · ", bdi(data.capture)]));
+  document.body.classList.toggle("alone", alone);
+  if (!alone) $("counts").textContent = `${n(total)} packets: ✓ ${n(accept)} accepted, ✕ ${n(drop)} dropped, – ${n(unsent)} never sent, ${n(skipped)} skipped`;
   for (const code of [...new Set(data.flows.map((flow) => flow.reason?.code).filter(Boolean))].sort()) $("reason").append(el("option", { value: code }, code));
   for (const name of [...new Set(Object.values(data.interfaces).flatMap((eni) => eni.groups.map((group) => group.name)))].sort()) $("group").append(el("option", { value: name }, name));
   $("time").max = data.packets.length ? data.packets.length + 1 : 0;
@@ -308,8 +310,8 @@ export function start() {
   $("play").addEventListener("click", () => play(!state.playing));
   $("forth").addEventListener("click", () => { play(false); seek(Math.floor(state.at - 0.8) + 1.8); });
   $("back").addEventListener("click", () => { play(false); seek(Math.ceil(state.at - 0.8) - 0.2); });
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") { focusLane(-1); Object.assign(state, { flow: -1, interface: "" }); panel(el("p", { className: "quiet" }, "Choose a flow, a packet or an interface.")); table(); $("ladder").replaceChildren(); } });
-  panel(el("p", { className: "quiet" }, "Choose a flow, a packet or an interface."));
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") { focusLane(-1); Object.assign(state, { flow: -1, interface: "" }); panel(el("p", { className: "quiet" }, ASK)); table(); $("ladder").replaceChildren(); } });
+  panel(el("p", { className: "quiet" }, ASK));
   filter();
   const worst = rowsNow()[0];
   if (worst !== undefined && data.flows[worst].dropped) openFlow(worst);
