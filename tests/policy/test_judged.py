@@ -2,11 +2,11 @@
 
 import pytest
 
-from emulator.policy.conntrack import RULE_MASK, Entry
+from emulator.policy.conntrack import Entry
 from emulator.policy.reasons import Reason, Verdict
 from emulator.policy.tables import INGRESS
 from emulator.wire.addresses import halves
-from emulator.wire.headers import ACK, ICMP, ICMPV6, SYN, TCP, UDP, Field
+from emulator.wire.headers import ACK, ICMP, ICMPV6, RST, SYN, TCP, UDP, Field
 from tests.base import DB, EXT, EXT_V6
 from tests.policy.tracking import S, Table
 
@@ -111,4 +111,43 @@ def test_an_error_about_a_segment_whose_entry_is_the_first_row(related):
     error_about(table, 4, (DB, EXT), TCP, (port, 80))
     found = table.judge_first_row(INGRESS)
     assert (found == opened) if related else (found.reason == Reason.SG_HAS_NO_RULES)
-    assert opened.rule & ~RULE_MASK == 0
+
+
+WHOLE = [  # what the table is, the packet, verdict, reason, whether a rule is named, the entry
+    pytest.param({"ingress": ["tcp/1000"]}, {"back": True}, 1, 0, True, 1, id="opened"),
+    pytest.param({}, {"back": True}, 2, Reason.SG_HAS_NO_RULES, False, 0, id="no rule in this direction"),
+    pytest.param({"ingress": ["tcp/22"]}, {"back": True}, 2, Reason.ENI_SG_RULES_MISMATCH, False, 0, id="no rule that fits"),
+    pytest.param({"ingress": ["tcp/1000"]}, {"back": True, "flags": ACK}, 1, 0, True, 0, id="from the middle, by the rules alone"),
+    pytest.param({"ingress": ["tcp/1000"], "midstream_tcp": "pickup"}, {"back": True, "flags": ACK}, 1, 0, True, 1, id="picked up"),
+    pytest.param({"ingress": ["tcp/1000"], "midstream_tcp": "pickup"}, {"back": True, "flags": RST}, 1, 0, True, 0, id="a reset is not"),
+    pytest.param(
+        {"ingress": ["tcp/1000"], "midstream_tcp": "strict"},
+        {"back": True, "flags": ACK},
+        2,
+        Reason.EMU_TCP_MIDSTREAM,
+        True,
+        0,
+        id="from the middle, strictly",
+    ),
+    pytest.param({"ingress": ["icmp"]}, {"back": True, "protocol": ICMP}, 1, 0, True, 0, id="an echo reply that nobody asked for"),
+    pytest.param({"ingress": ["all"]}, {"back": True}, 1, 0, True, 0, id="untracked"),
+    pytest.param({"ingress": ["tcp/1000"], "limit": 0}, {"back": True}, 2, Reason.EMU_CT_EXHAUSTED, True, 0, id="no room"),
+]
+
+
+@pytest.mark.parametrize(("network", "packet", "verdict", "reason", "named", "entry"), WHOLE)
+def test_the_whole_of_a_decision(network, packet, verdict, reason, named, entry):
+    """A decision has its verdict, its reason, the rule that decided and the entry, and nothing that it does not have."""
+    table = Table(**network)
+    found = table.judge(1000, **packet)
+    assert (found.verdict, found.reason, found.entry) == (verdict, reason, entry)
+    assert table.ids.name(found.rule)[:4] == ("sgr-" if named else "")
+
+
+def test_a_later_fragment_opens_nothing():
+    """A later fragment that rules for all ports let in is accepted by the rule, without an entry."""
+    table = Table(ingress=["tcp/0-65535"])
+    table.packet(1000, back=True)
+    table.state.flights[0, Field.FRAGMENT_OFFSET] = 185
+    found = table.judge_first_row(INGRESS)
+    assert (found.verdict, found.reason, table.ids.name(found.rule)[:4], found.entry) == (Verdict.ACCEPT, 0, "sgr-", 0)
