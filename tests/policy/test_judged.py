@@ -2,6 +2,7 @@
 
 import pytest
 
+from emulator.policy import keys
 from emulator.policy.conntrack import Entry
 from emulator.policy.reasons import Reason, Verdict
 from emulator.policy.tables import INGRESS
@@ -67,15 +68,21 @@ def test_a_later_fragment_shows_no_code(later):
     assert (table.judge_first_row(INGRESS).verdict == Verdict.ACCEPT) == (not later)
 
 
-def echo(table, family, answer, port=7):
+def echo(table, family, answer, identifier):
     """Row 0 becomes an echo request of db to ext, or ext's answer; gives its ends."""
     ends = ((DB, EXT) if family == 4 else (DB_V6, EXT_V6))[:: -1 if answer else 1]
     table.packet(0, protocol=ICMP if family == 4 else ICMPV6)
     flights = table.state.flights
-    flights[0, [Field.FAMILY, Field.IDENTIFIER]] = family, port
+    flights[0, [Field.FAMILY, Field.IDENTIFIER]] = family, identifier
     flights[0, Field.TYPE] = (0 if answer else 8) if family == 4 else (129 if answer else 128)
     flights[0, [Field.SOURCE_HI, Field.SOURCE_LO, Field.DESTINATION_HI, Field.DESTINATION_LO]] = (*halves(ends[0]), *halves(ends[1]))
     return ends
+
+
+def echo_key(table, family, identifier):
+    """The key of an echo request of db."""
+    echo(table, family, False, identifier)
+    return keys.packet_key(table.state.flights, 0, table.eni)
 
 
 def error_about(table, family, ends, protocol, ports):
@@ -91,14 +98,16 @@ def error_about(table, family, ends, protocol, ports):
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("answer", [False, True], ids=["the request", "the answer"])
 def test_an_error_about_an_echo(family, answer):
-    """An error that quotes either message of an echo that db sent, or answers, belongs to the flow (CT-36)."""
+    """An error that quotes either message of an echo that db sent, or answers, belongs to the flow, wherever its entry stands (CT-36)."""
     table = Table(icmp_error_related=True)
-    echo(table, family, False)
+    first = next(number for number in range(1, 65_536) if keys.fold(echo_key(table, family, number)) & 63 == 0)
+    echo(table, family, False, first)
     assert table.judge_first_row(1).entry == 1
-    ends = echo(table, family, answer)
-    error_about(table, family, ends, ICMP if family == 4 else ICMPV6, (7, 0))
+    assert table.state.entries[0, Entry.KEY] != 0
+    ends = echo(table, family, answer, first)
+    error_about(table, family, ends, ICMP if family == 4 else ICMPV6, (first, 0))
     assert table.judge_first_row(INGRESS).entry == 1
-    error_about(table, family, ends, ICMP if family == 4 else ICMPV6, (8, 0))
+    error_about(table, family, ends, ICMP if family == 4 else ICMPV6, (first + 1, 0))
     assert table.judge_first_row(INGRESS).reason == Reason.SG_HAS_NO_RULES
 
 
