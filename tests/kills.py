@@ -68,6 +68,7 @@ class Kills:
                 code = done.code if isinstance(done.code, int) else int(done.code is not None)
             finally:
                 sys.stdout.flush()
+                sys.stderr.flush()
                 os._exit(code)
         return child
 
