@@ -73,9 +73,12 @@ FLOWS = [
     {"protocol": ICMP, "kind": 8, "identifier": 6},
     {"protocol": ICMP, "kind": 13, "identifier": 5},
     {"protocol": ICMP, "kind": 8, "identifier": 5, "source": (0, 2), "destination": (0, 1)},
+    {"protocol": ICMP, "kind": 15, "identifier": 5},
+    {"protocol": ICMP, "kind": 15, "identifier": 5, "source": (0, 2), "destination": (0, 1)},
+    {"protocol": ICMP, "kind": 17, "identifier": 5},
     {"protocol": ICMPV6, "kind": 128, "identifier": 5},
 ]
-ANSWERS = {0: 8, 8: 0, 13: 14, 128: 129}
+ANSWERS = {8: 0, 13: 14, 15: 16, 17: 18, 128: 129}
 
 
 def answer(flow):

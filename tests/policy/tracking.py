@@ -18,7 +18,11 @@ class Table:
 
     def __init__(self, limit=None, ingress=(), **policy):
         self.ids = Ids()
-        network = base(group("g", [(service, ANYONE) for service in ingress]), db="g", policy={"max_entries": limit, **policy})
+        network = base(
+            group("g", [(service, ANYONE if service == "all" else f"{EXT}/32") for service in ingress]),
+            db="g",
+            policy={"max_entries": limit, **policy},
+        )
         self.tables = compile_tables(network, self.ids)
         self.state = new_state(len(self.ids), 0)
         self.eni, self.holder = self.ids.of("eni-db"), self.ids.of("i-db")
