@@ -12,6 +12,7 @@ What only names things is left alone: enumerations, texts, annotations, and the 
 import ast
 import copy
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ class Mutant(NamedTuple):
     place : the same with its class; of a number also the expression
     line : where it is
     before, after : the piece of source, as it is and as it becomes
-    tree : the whole changed module
+    path, site, version : the module, its node that is changed, and which of the node's changes this is
     """
 
     function: str
@@ -60,25 +61,31 @@ class Mutant(NamedTuple):
     line: int
     before: str
     after: str
-    tree: ast.Module
+    path: Path
+    site: int
+    version: int
 
     @property
     def title(self) -> str:
         """What is changed, without the line, which moves: ``has_room: `limit < 0` → `limit <= 0```."""
         return f"{self.place}: `{self.before}` → `{self.after}`"
 
+    def tree(self) -> ast.Module:
+        """The whole changed module."""
+        tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        node = next(islice(_sites(tree, ""), self.site, None))[0]
+        changed = list(_changes(node))[self.version]
+        whole: ast.Module = ast.fix_missing_locations(_Exchange(node, ast.copy_location(changed, node)).visit(tree))
+        return whole
+
 
 def mutants(path: Path) -> Iterator[Mutant]:
     """Every mutant of a module, in the order of its source."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for number, (node, parent, place) in enumerate(_sites(tree, "")):
+    for site, (node, parent, place) in enumerate(_sites(tree, "")):
         for version, changed in enumerate(_changes(node)):
-            fresh = copy.deepcopy(tree)
-            target, _, _ = next(found for at, found in enumerate(_sites(fresh, "")) if at == number)
-            replacement = list(_changes(target))[version]
-            whole = ast.fix_missing_locations(_Exchange(target, ast.copy_location(replacement, target)).visit(fresh))
             where = f"{place}, in `{_line(parent)}`" if isinstance(node, ast.Constant) and isinstance(parent, ast.expr) else place
-            yield Mutant(place.rpartition(".")[2], where, node.lineno, _line(node), _line(changed), whole)
+            yield Mutant(place.rpartition(".")[2], where, node.lineno, _line(node), _line(changed), path, site, version)
 
 
 def _line(node: ast.AST) -> str:

@@ -129,7 +129,7 @@ def apply(path: Path, mutant: Mutant) -> None:
     name = ".".join(path.with_suffix("").parts)
     real, changed = sys.modules[name], ModuleType(name)
     changed.__dict__.update(__file__=real.__file__, __package__=real.__package__)
-    exec(compile(mutant.tree, str(path), "exec"), changed.__dict__)
+    exec(compile(mutant.tree(), str(path), "exec"), changed.__dict__)
     _exchange(real.__dict__, changed.__dict__)
     for key, value in list(real.__dict__.items()):
         new = changed.__dict__.get(key)
