@@ -175,6 +175,13 @@ def test_timers_before_and_after_the_handshake():
         assert {seconds: conntrack.timeout_ns(one.tables, one.eni, TCP, state) for seconds, one in tables.items()} == expected
 
 
+@pytest.mark.parametrize(("protocol", "state", "seconds"), [(TCP, ESTABLISHED, 350), (UDP, 0, 30), (UDP, STREAM, 180)])
+def test_a_gateways_own_timers(protocol, state, seconds):
+    """What a gateway tracks idles for times of its own, whatever instances have."""
+    table = Table()
+    assert conntrack.timeout_ns(table.tables, table.ids.of("eigw-a"), protocol, state) == seconds * S
+
+
 def test_the_first_row_of_the_table_is_one_like_others():
     """An entry in row 0 is found, dies at the very nanosecond at which its time is up, and is then removed."""
     table = Table(tcp_default_established_s=60)
