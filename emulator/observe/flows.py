@@ -1,10 +1,12 @@
 """Flows: both directions of every five-tuple of a capture, with what became of them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from emulator.datapath.tally import EXAMPLE_COLUMNS, Sum, Total, tally
 from emulator.kernels import compiled
@@ -15,7 +17,7 @@ from emulator.policy.reasons import Reason, Verdict
 from emulator.wire.addresses import address
 from emulator.wire.headers import FIELDS, Field, Matrix
 
-MAX_DATAGRAMS = 65_536  # fragmented datagrams whose ports are known; the oldest are forgotten
+MAX_APART = 65_536  # packets between a datagram's first fragment and a later one that still gets its ports
 _DATAGRAM = [
     Field.FAMILY,
     Field.PROTOCOL,
@@ -99,7 +101,7 @@ class Tally:
         self._totals = np.zeros((64, len(Total)), dtype=np.int64)
         self._index = np.zeros((128, 1), dtype=np.int64)
         self._examples = np.zeros((64, EXAMPLE_COLUMNS), dtype=np.int64)
-        self._datagrams: dict[tuple[int, ...], tuple[int, int]] = {}
+        self._datagrams: dict[tuple[int, ...], tuple[int, int, int]] = {}
 
     def add(self, headers: Matrix, seen: Matrix, outcomes: Matrix, first: int, machine: bool = False) -> None:
         """Count some packets whose way has ended.
@@ -141,20 +143,22 @@ class Tally:
         headers = headers.copy()
         ports = [Field.SOURCE_PORT, Field.DESTINATION_PORT]
         for row in rows.tolist():
-            datagram = tuple(headers[row, _DATAGRAM].tolist())
+            datagram, index = tuple(headers[row, _DATAGRAM].tolist()), int(headers[row, Field.INDEX])
             if headers[row, Field.FRAGMENT_OFFSET] == 0:
                 source, destination = headers[row, ports].tolist()
-                self._datagrams[datagram] = (source, destination)
-            elif datagram in self._datagrams:
-                headers[row, ports] = self._datagrams[datagram]
-        while len(self._datagrams) > MAX_DATAGRAMS:
-            del self._datagrams[next(iter(self._datagrams))]
+                self._datagrams.pop(datagram, None)  # so that the oldest stand first
+                self._datagrams[datagram] = (source, destination, index)
+            elif datagram in self._datagrams and abs(index - self._datagrams[datagram][2]) <= MAX_APART:
+                headers[row, ports] = self._datagrams[datagram][:2]
+        last = int(headers[rows[-1], Field.INDEX])
+        while self._datagrams and self._datagrams[oldest := next(iter(self._datagrams))][2] < last - 2 * MAX_APART:
+            del self._datagrams[oldest]
         return headers
 
     def matrices(self) -> dict[str, Matrix]:
         """All that was counted, to go on with by `take`."""
         flows, examples = len(self), int(self.sums[Sum.EXAMPLES, 0])
-        datagrams = np.array([(*key, *ports) for key, ports in self._datagrams.items()], dtype=np.int64).reshape(-1, len(_DATAGRAM) + 2)
+        datagrams = np.array([(*key, *ports) for key, ports in self._datagrams.items()], dtype=np.int64).reshape(-1, len(_DATAGRAM) + 3)
         return {"sums": self.sums, "totals": self._totals[:flows], "examples": self._examples[:examples], "datagrams": datagrams}
 
     def take(self, matrices: dict[str, Matrix], machine: bool = False) -> None:
@@ -162,9 +166,33 @@ class Tally:
         self.sums = matrices["sums"]
         self._totals = np.concatenate([matrices["totals"], self._totals])
         self._examples = np.concatenate([matrices["examples"], self._examples])
-        self._datagrams = {(*row[:-2],): (row[-2], row[-1]) for row in matrices["datagrams"].tolist()}
+        self._datagrams = {(*row[:-3],): (row[-3], row[-2], row[-1]) for row in matrices["datagrams"].tolist()}
         self.packets = int(self.sums[Sum.VERDICTS : Sum.REASONS, 0].sum())
         self._make_index(machine)
+
+    @staticmethod
+    def joined(parts: "Sequence[Tally]", windows: npt.NDArray[np.int64]) -> "Tally":
+        """The tally of all packets, from the tallies of shares of them that have no conversation in common.
+
+        Parameters
+        ----------
+        windows : (n,) int64, the first index of each stretch in which packets were put in the order of time
+        """
+        whole = Tally()
+        whole.packets = sum(part.packets for part in parts)
+        whole.sums = np.sum([part.sums for part in parts], axis=0)
+        totals, examples = [], 0
+        for part in parts:
+            rows = part._totals[: len(part)].copy()
+            for column in (Total.DROP, Total.HOLD):
+                rows[rows[:, column] > 0, column] += examples
+            totals.append(rows)
+            examples += int(part.sums[Sum.EXAMPLES, 0])
+        rows = np.concatenate(totals)
+        window = np.searchsorted(windows, rows[:, Total.INDEX], side="right")
+        whole._totals = rows[np.lexsort((rows[:, Total.INDEX], rows[:, Total.TIME_NS], window))]
+        whole._examples = np.concatenate([part._examples[: int(part.sums[Sum.EXAMPLES, 0])] for part in parts])
+        return whole
 
     def __len__(self) -> int:
         return int(self.sums[Sum.FLOWS, 0])
