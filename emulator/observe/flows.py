@@ -28,8 +28,15 @@ _DATAGRAM = [
     Field.FRAGMENT_ID,
 ]
 
+_TOLD = [
+    *(Total.SOURCE_HI, Total.SOURCE_LO, Total.SEEN_SOURCE_HI, Total.SEEN_SOURCE_LO, Total.SOURCE_PORT),
+    *(Total.DESTINATION_HI, Total.DESTINATION_LO, Total.SEEN_DESTINATION_HI, Total.SEEN_DESTINATION_LO, Total.DESTINATION_PORT),
+    *(Total.PROTOCOL, Total.ACCEPTED, Total.DROPPED, Total.UNSENT, Total.INDEX, Total.TIME_NS, Total.DROP, Total.HOLD, Total.FAMILY),
+]
+_SOURCE, _DESTINATION, _SUMS, _FAMILY = slice(0, 5), slice(5, 10), slice(10, 18), 18  # places in `_TOLD`
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One end: its address in the capture, its port, and the name and id of what it is in the topology (or empty)."""
 
@@ -46,7 +53,7 @@ class Endpoint:
         return self.name or self.ip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Flow:
     """One conversation: ``source`` spoke first.  ``verdict`` is accept, drop (nothing passed) or partial."""
 
@@ -212,38 +219,52 @@ class Tally:
         rows = self._totals[: len(self)]
         if blocked:
             rows = rows[rows[:, Total.DROPPED] > 0]
-        ends: dict[tuple[int, ...], tuple[str, str, str]] = {}
-        return [self._flow(words, row, ends) for row in rows.tolist()]
+        columns = rows[:, _TOLD].T.tolist()
+        names: dict[tuple[int, ...], tuple[str, str, str]] = {}
+        sources = [self._endpoint(words, names, *end) for end in zip(columns[_FAMILY], *columns[_SOURCE], strict=True)]
+        destinations = [self._endpoint(words, names, *end) for end in zip(columns[_FAMILY], *columns[_DESTINATION], strict=True)]
+        return [
+            Flow(
+                protocol_name(protocol),
+                source,
+                destination,
+                "accept" if not dropped + unsent else "partial" if accepted else "drop",
+                accepted + dropped + unsent,
+                accepted,
+                dropped,
+                unsent,
+                index,
+                time_ns,
+                self._why(words, drop or hold),
+            )
+            for source, destination, protocol, accepted, dropped, unsent, index, time_ns, drop, hold in zip(
+                sources, destinations, *columns[_SUMS], strict=True
+            )
+        ]
 
-    def _flow(self, words: Words, row: list[int], ends: dict[tuple[int, ...], tuple[str, str, str]]) -> Flow:
-        accepted, dropped, unsent = row[Total.ACCEPTED], row[Total.DROPPED], row[Total.UNSENT]
-        cause, family, why = row[Total.DROP] or row[Total.HOLD], row[Total.FAMILY], None
-        if cause:
-            example = self._examples[cause - 1]
-            why = words.why(example[:FIELDS], example[FIELDS:])
-        points = []
-        for column, seen_column, port in (
-            (Total.SOURCE_HI, Total.SEEN_SOURCE_HI, Total.SOURCE_PORT),
-            (Total.DESTINATION_HI, Total.SEEN_DESTINATION_HI, Total.DESTINATION_PORT),
-        ):
-            key = (family, row[column], row[column + 1], row[seen_column], row[seen_column + 1])
-            if key not in ends:
-                ends[key] = (str(address(family, *key[3:])), *words.host(address(family, *key[1:3])))
-            ip, name, owner = ends[key]
-            points.append(Endpoint(ip, row[port], name, owner))
-        return Flow(
-            protocol_name(row[Total.PROTOCOL]),
-            points[0],
-            points[1],
-            "accept" if not dropped + unsent else "partial" if accepted else "drop",
-            accepted + dropped + unsent,
-            accepted,
-            dropped,
-            unsent,
-            row[Total.INDEX],
-            row[Total.TIME_NS],
-            why,
-        )
+    @staticmethod
+    def _endpoint(
+        words: Words,
+        names: dict[tuple[int, ...], tuple[str, str, str]],
+        family: int,
+        hi: int,
+        lo: int,
+        seen_hi: int,
+        seen_lo: int,
+        port: int,
+    ) -> Endpoint:
+        key = (family, hi, lo, seen_hi, seen_lo)
+        if key not in names:
+            names[key] = (str(address(family, seen_hi, seen_lo)), *words.host(address(family, hi, lo)))
+        ip, name, owner = names[key]
+        return Endpoint(ip, port, name, owner)
+
+    def _why(self, words: Words, cause: int) -> Why | None:
+        """Why the packet of a row of examples, plus one, was not delivered; None for 0."""
+        if not cause:
+            return None
+        example = self._examples[cause - 1]
+        return words.why(example[:FIELDS], example[FIELDS:])
 
 
 def blocked_reasons(flows: list[Flow]) -> list[tuple[Why, int, int]]:
