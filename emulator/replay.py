@@ -9,6 +9,7 @@ nothing is kept of a packet but its part in the counts, and who asks for a packe
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ import numpy as np
 
 from emulator.bulk.annotated import annotate, annotate_interfaces
 from emulator.bulk.checkpoint import EVERY_S, Checkpoint
+from emulator.bulk.cluster import run_each, run_shares
 from emulator.bulk.following import FollowedPacket, followed
 from emulator.bulk.plan import WordsInTime
 from emulator.bulk.results import PacketLines, PacketResult, Stretch, joined
@@ -95,7 +97,7 @@ class Replay(Pictures):
 
     def _all(self) -> Stretch:
         if self.kept is None:
-            raise UsageError(f"{self.capture}: a replay of more than {KEPT:,} packets keeps none of them; go through .packets")
+            raise UsageError(f"{self.capture}: of more than {KEPT:,} packets, or packets run elsewhere, none is kept; go through .packets")
         return self.kept
 
     @cached_property
@@ -318,6 +320,7 @@ def replay(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     checkpoint_s: float = EVERY_S,
+    executor: Executor | None = None,
 ) -> Replay:
     """Feed a capture through a topology.
 
@@ -336,6 +339,8 @@ def replay(
     checkpoint : a file to note in how far the replay has come; it is gone when the replay is done
     resume : go on from the checkpoint, if there is one
     checkpoint_s : seconds from one checkpoint to the next
+    executor : runs the ``jobs`` shares, on other machines if it has any, which see captures and the folder of ``packets``
+        by the same names; what a worker that dies leaves behind is done again
 
     Raises
     ------
@@ -345,7 +350,13 @@ def replay(
     captures = tuple(os.fspath(one) for one in ((capture,) if isinstance(capture, str | os.PathLike) else capture))
     if checkpoint is not None and STDIN in captures:
         raise UsageError("--checkpoint: standard input cannot be read again; name a file")
-    run = Run(topology, captures, map or {}, open_loop, compiled, jobs, flow_logs, live=follow is not None and STDIN in captures)
+    live = follow is not None and (executor is not None or STDIN in captures)
+    run = Run(topology, captures, map or {}, open_loop, compiled, jobs, flow_logs, live)
+    if executor is not None:
+        if checkpoint is not None:
+            raise UsageError("--checkpoint: a share that is lost is done again by the executor; leave one of the two out")
+        whole = run_shares(run, executor, packets)
+        return _from_elsewhere(run, whole.tally, whole.troubles)
     with Running(run) as running, stop_on_interrupt(running):
         tally, bar = Tally(), _bar(running.reader) if progress else None
         if checkpoint is None:
@@ -353,6 +364,24 @@ def replay(
                 return _replayed(running, tally, file, bar, follow)
         with Checkpoint(checkpoint, running, tally, resume=resume, every_s=checkpoint_s, output=packets) as keeper:
             return _replayed(running, tally, keeper.file, bar, follow, keeper)
+
+
+def replay_each(
+    topology: Topology, captures: Sequence[Source], executor: Executor, *, map: dict[str, str] | None = None, open_loop: bool = False
+) -> list[Replay]:
+    """Feed each capture through a topology of its own, on any executor; see `replay` for the parameters.
+
+    Raises
+    ------
+    CaptureError : a file is no capture.  UsageError : the map names something unknown.
+    """
+    runs = [Run(topology, (os.fspath(capture),), map or {}, open_loop) for capture in captures]
+    return [_from_elsewhere(run, part.tally, part.troubles) for run, part in zip(runs, run_each(runs, executor), strict=True)]
+
+
+def _from_elsewhere(run: Run, tally: Tally, troubles: list[str]) -> Replay:
+    engine = Engine(run.topology, journal=False)
+    return Replay(replace(run, jobs=1), engine, WordsInTime(run.topology, engine.ids, engine.tables), tally, None, troubles)
 
 
 def _replayed(

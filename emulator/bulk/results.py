@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from emulator.datapath.state import Outcome
 from emulator.errors import printable
@@ -53,7 +54,7 @@ class Stretch:
     ----------
     headers : (n, FIELDS) int64, in the order of time, with the topology's addresses
     seen : the same with the capture's own addresses
-    outcomes : (n, columns Outcome) int64, of packet ``first`` and those after it
+    outcomes : (m, columns Outcome) int64, of packet ``first`` and those after it; more than headers if this is a share
     """
 
     headers: Matrix
@@ -63,15 +64,13 @@ class Stretch:
 
     def row(self, index: int) -> int | None:
         """The header row of a packet; None if it is not among these."""
-        if not self.first <= index < self.first + len(self.headers):
+        if not self.first <= index < self.first + len(self.outcomes):
             return None
         return int(np.flatnonzero(self.headers[:, Field.INDEX] == index)[0])
 
     def by_index(self) -> Matrix:
         """Header rows in the order of the packets' indexes."""
-        order = np.empty(len(self.headers), dtype=np.int64)
-        order[self.headers[:, Field.INDEX] - self.first] = np.arange(len(self.headers))
-        return order
+        return np.argsort(self.headers[:, Field.INDEX], kind="stable")
 
     def result(self, words: Words, row: int) -> PacketResult:
         """What became of the packet in a header row."""
@@ -110,6 +109,20 @@ def joined(parts: Iterable[Stretch]) -> Stretch:
     )
 
 
+class NumberedLines(NamedTuple):
+    """Lines of JSON before they are written; see `emulator.wire.lines.write_lines`."""
+
+    numbers: Matrix
+    ends: npt.NDArray[np.uint8]
+    places: Matrix
+
+    def written(self, machine: bool) -> bytes:
+        """The lines as bytes."""
+        out = np.empty(int(self.places[self.numbers[:, 2], 1].sum()) + LONGEST_HEAD * len(self.numbers), dtype=np.uint8)
+        count = (compiled(write_lines) if machine else write_lines)(self.numbers, self.ends, self.places, out)
+        return out[:count].tobytes()
+
+
 class PacketLines:
     """Lines of JSON for packets, made in bulk: what many lines share is made once.
 
@@ -127,7 +140,14 @@ class PacketLines:
 
     def lines(self, stretch: Stretch, machine: bool) -> bytes:
         """The lines of some packets, by index."""
-        outcomes, order = stretch.outcomes[: len(stretch.headers)], stretch.by_index()
+        return self.numbered(stretch).written(machine)
+
+    def numbered(self, stretch: Stretch) -> "NumberedLines":
+        """The same, still to be written."""
+        order = stretch.by_index()
+        outcomes = stretch.outcomes
+        if len(outcomes) != len(order):
+            outcomes = outcomes[stretch.headers[order, Field.INDEX] - stretch.first]
         accepted = outcomes[:, Outcome.VERDICT] == Verdict.ACCEPT
         if len(self._accepted) < 2 * len(self._words.ids):  # an edit brought new rules
             self._accepted = np.concatenate([self._accepted, np.full(2 * len(self._words.ids), -1, dtype=np.int64)])
@@ -142,12 +162,10 @@ class PacketLines:
         numbers = np.stack([stretch.headers[order, Field.INDEX], stretch.headers[order, Field.TIME_NS], kinds], axis=1)
         lengths = np.array([len(end) for end in self._ends], dtype=np.int64)
         places = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)
-        out = np.empty(int(lengths[kinds].sum()) + LONGEST_HEAD * len(numbers), dtype=np.uint8)
         ends = np.frombuffer(b"".join(self._ends), dtype=np.uint8)
-        written = (compiled(write_lines) if machine else write_lines)(numbers, ends, places, out)
         if len(self._ends) > 4 * len(order) + 1000:  # what packets share is rarely so much; begin anew
             self.__init__(self._words)  # type: ignore[misc]
-        return out[:written].tobytes()
+        return NumberedLines(numbers, ends, places)
 
     def _end(self, result: PacketResult) -> int:
         key = (result.verdict, id(result.why), result.rule, result.tracked, result.hangs_on)

@@ -14,13 +14,14 @@ from zlib import crc32
 
 from emulator.bulk.plan import Plan, WordsInTime
 from emulator.bulk.results import Stretch
-from emulator.bulk.shares import SharedEngine, obstacle
+from emulator.bulk.shares import Share, SharedEngine, ShareEngine, obstacle
 from emulator.bulk.windows import Reader, Window, address_map
-from emulator.datapath.state import Count
+from emulator.datapath.share import ELSEWHERE
+from emulator.datapath.state import Count, Outcome
 from emulator.engine import Engine
 from emulator.errors import CaptureError
 from emulator.model.topology import Topology
-from emulator.wire.headers import Matrix
+from emulator.wire.headers import Field, Matrix
 
 KEPT = 50_000  # packets; of larger replays headers, outcomes and steps are made again when somebody asks
 KEPT_BYTES = 1_000 * KEPT  # a larger capture will not be kept, whatever is in it
@@ -66,9 +67,10 @@ class Running:
     Parameters
     ----------
     journal : whether steps are written down; None for as long as few packets came
+    share : which packets to run, if the others are run elsewhere; stretches have these alone
     """
 
-    def __init__(self, run: Run, journal: bool | None = None) -> None:
+    def __init__(self, run: Run, journal: bool | None = None, share: Share | None = None) -> None:
         self.run = run
         self.reader = Reader(run.captures, address_map(run.topology, run.map), run.compiled, run.live)
         self._from = Position()
@@ -79,7 +81,9 @@ class Running:
             large = journal is None and self.reader.size > KEPT_BYTES
             self.obstacle = "" if run.jobs == 1 else "flow logs are kept by one" if run.flow_logs else obstacle(run.topology)
             self.engine: Engine | SharedEngine
-            if run.jobs > 1 and large and not self.obstacle:
+            if share is not None:
+                self.engine = ShareEngine(run.topology, share, compiled=run.compiled)
+            elif run.jobs > 1 and large and not self.obstacle:
                 self.engine = SharedEngine(run.topology, run.jobs, compiled=run.compiled)
             else:
                 self.engine = Engine(run.topology, compiled=run.compiled, journal=not large, flow_logs=run.flow_logs)
@@ -168,8 +172,12 @@ class Running:
             self.reader.give_back(window)
 
     def _hand_out(self, window: Window) -> Iterator[Stretch]:
-        count = len(window.headers)
-        yield Stretch(window.headers, window.seen, self.engine.outcomes(window.first, count), window.first)
+        count, headers, seen = len(window.headers), window.headers, window.seen
+        outcomes = self.engine.outcomes(window.first, count)
+        if isinstance(self.engine, ShareEngine):
+            own = outcomes[headers[:, Field.INDEX] - window.first, Outcome.VERDICT] != ELSEWHERE
+            headers, seen = headers[own], seen[own]
+        yield Stretch(headers, seen, outcomes, window.first)
         self.engine.forget(window.first + count)
         self.reader.give_back(window)
 

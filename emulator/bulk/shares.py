@@ -6,7 +6,9 @@ is shared across pairs makes a run one engine's work again: `obstacle` says what
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
+from emulator.datapath.share import mark_foreign
 from emulator.datapath.state import Count, State
 from emulator.engine import FOREVER, Engine
 from emulator.model.entities import (
@@ -53,6 +55,34 @@ def obstacle(topology: Topology) -> str:
         if not isinstance(entity, _APART):
             return f"{entity.name} serves many hosts by one address or one table"
     return ""
+
+
+class Share(NamedTuple):
+    """One of so many shares of a capture, from 0."""
+
+    number: int
+    of: int
+
+
+class ShareEngine(Engine):
+    """One engine of several whose others run elsewhere: it is fed every packet, and runs those of its share.
+
+    The outcomes of all other packets have the verdict `emulator.datapath.share.ELSEWHERE`.
+    """
+
+    def __init__(self, topology: Topology, share: Share, *, compiled: bool | None = None) -> None:
+        super().__init__(topology, compiled=compiled, journal=False)
+        self.state.counts[Count.SHARE], self.state.counts[Count.SHARES] = share
+
+    def feed(self, headers: Matrix) -> None:
+        """As `Engine.feed`; the clock stands at the last packet, whoever runs that."""
+        if not len(headers):
+            return
+        self.make_room(len(headers))
+        self.choose_loop(len(headers))
+        self._kernel(mark_foreign, len(headers))(self.tables, self.state, headers)
+        super().feed(headers)
+        self.state.counts[Count.NOW_NS] = max(self.now_ns, int(headers[-1, Field.TIME_NS]))
 
 
 class SharedEngine:

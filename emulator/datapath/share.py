@@ -5,13 +5,15 @@ error by the two ends of the datagram that it quotes.  So both directions of a f
 about it meet in one engine.
 """
 
-from emulator.datapath.state import Count, State
+from emulator.datapath.state import Count, Outcome, State
 from emulator.kernels import kernel
+from emulator.policy.reasons import Verdict
 from emulator.policy.tables import Cell, PlaceKind, Tables, kind_of, lookup
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Field, Matrix, is_icmp_error
 from emulator.wire.status import PARSED
 
+ELSEWHERE = max(Verdict) + 1  # the verdict in the outcome row of a packet that another engine runs
 _ENI = int(PlaceKind.ENI)
 
 
@@ -44,3 +46,14 @@ def skip_foreign(tables: Tables, state: State, feed: Matrix) -> None:
     while row < feed.shape[0] and share_of(tables, feed, row, counts[Count.SHARES, 0]) != counts[Count.SHARE, 0]:
         row += 1
     counts[Count.FED, 0] = row
+
+
+@kernel
+def mark_foreign(tables: Tables, state: State, feed: Matrix) -> int:
+    """Write `ELSEWHERE` into the outcomes of a feed's packets that belong to other engines; gives how many."""
+    counts, marked = state.counts, 0
+    for row in range(feed.shape[0]):
+        if share_of(tables, feed, row, counts[Count.SHARES, 0]) != counts[Count.SHARE, 0]:
+            state.outcomes[feed[row, Field.INDEX] - counts[Count.FIRST, 0], Outcome.VERDICT] = ELSEWHERE
+            marked += 1
+    return marked

@@ -133,6 +133,10 @@ class Topology:
             raise TopologyError(*problems)
         return topology
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process needs to have the same topology; a read-only mapping cannot be pickled as it is."""
+        return _again, (self.name, dict(self.entities), self.links, self.expect, self.policy, self.map, self.schedule)
+
     @classmethod
     def from_boto3(cls, session: Any = None, *, endpoint_url: str | None = None, regions: tuple[str, ...] = ()) -> "Topology":
         """The topology of a live account or of a local emulator of one, by read-only calls (extra ``aws``).
@@ -284,3 +288,7 @@ def _addresses(entity: Entity) -> Iterator[Address]:
         yield from (node.public_ip for node in entity.nodes if node.public_ip is not None)
     elif isinstance(entity, TransitGatewayAttachment):
         yield from entity.private_ips
+
+
+def _again(name: str, entities: dict[str, Entity], *rest: Any) -> Topology:
+    return Topology(name, MappingProxyType(entities), *rest)

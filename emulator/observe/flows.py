@@ -1,10 +1,12 @@
 """Flows: both directions of every five-tuple of a capture, with what became of them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from emulator.datapath.tally import EXAMPLE_COLUMNS, Sum, Total, tally
 from emulator.kernels import compiled
@@ -15,7 +17,7 @@ from emulator.policy.reasons import Reason, Verdict
 from emulator.wire.addresses import address
 from emulator.wire.headers import FIELDS, Field, Matrix
 
-MAX_DATAGRAMS = 65_536  # fragmented datagrams whose ports are known; the oldest are forgotten
+MAX_APART = 65_536  # packets between a datagram's first fragment and a later one that still gets its ports
 _DATAGRAM = [
     Field.FAMILY,
     Field.PROTOCOL,
@@ -26,8 +28,15 @@ _DATAGRAM = [
     Field.FRAGMENT_ID,
 ]
 
+_TOLD = [
+    *(Total.SOURCE_HI, Total.SOURCE_LO, Total.SEEN_SOURCE_HI, Total.SEEN_SOURCE_LO, Total.SOURCE_PORT),
+    *(Total.DESTINATION_HI, Total.DESTINATION_LO, Total.SEEN_DESTINATION_HI, Total.SEEN_DESTINATION_LO, Total.DESTINATION_PORT),
+    *(Total.PROTOCOL, Total.ACCEPTED, Total.DROPPED, Total.UNSENT, Total.INDEX, Total.TIME_NS, Total.DROP, Total.HOLD, Total.FAMILY),
+]
+_SOURCE, _DESTINATION, _SUMS, _FAMILY = slice(0, 5), slice(5, 10), slice(10, 18), 18  # places in `_TOLD`
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One end: its address in the capture, its port, and the name and id of what it is in the topology (or empty)."""
 
@@ -44,7 +53,7 @@ class Endpoint:
         return self.name or self.ip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Flow:
     """One conversation: ``source`` spoke first.  ``verdict`` is accept, drop (nothing passed) or partial."""
 
@@ -99,7 +108,7 @@ class Tally:
         self._totals = np.zeros((64, len(Total)), dtype=np.int64)
         self._index = np.zeros((128, 1), dtype=np.int64)
         self._examples = np.zeros((64, EXAMPLE_COLUMNS), dtype=np.int64)
-        self._datagrams: dict[tuple[int, ...], tuple[int, int]] = {}
+        self._datagrams: dict[tuple[int, ...], tuple[int, int, int]] = {}
 
     def add(self, headers: Matrix, seen: Matrix, outcomes: Matrix, first: int, machine: bool = False) -> None:
         """Count some packets whose way has ended.
@@ -141,20 +150,22 @@ class Tally:
         headers = headers.copy()
         ports = [Field.SOURCE_PORT, Field.DESTINATION_PORT]
         for row in rows.tolist():
-            datagram = tuple(headers[row, _DATAGRAM].tolist())
+            datagram, index = tuple(headers[row, _DATAGRAM].tolist()), int(headers[row, Field.INDEX])
             if headers[row, Field.FRAGMENT_OFFSET] == 0:
                 source, destination = headers[row, ports].tolist()
-                self._datagrams[datagram] = (source, destination)
-            elif datagram in self._datagrams:
-                headers[row, ports] = self._datagrams[datagram]
-        while len(self._datagrams) > MAX_DATAGRAMS:
-            del self._datagrams[next(iter(self._datagrams))]
+                self._datagrams.pop(datagram, None)  # so that the oldest stand first
+                self._datagrams[datagram] = (source, destination, index)
+            elif datagram in self._datagrams and abs(index - self._datagrams[datagram][2]) <= MAX_APART:
+                headers[row, ports] = self._datagrams[datagram][:2]
+        last = int(headers[rows[-1], Field.INDEX])
+        while self._datagrams and self._datagrams[oldest := next(iter(self._datagrams))][2] < last - 2 * MAX_APART:
+            del self._datagrams[oldest]
         return headers
 
     def matrices(self) -> dict[str, Matrix]:
         """All that was counted, to go on with by `take`."""
         flows, examples = len(self), int(self.sums[Sum.EXAMPLES, 0])
-        datagrams = np.array([(*key, *ports) for key, ports in self._datagrams.items()], dtype=np.int64).reshape(-1, len(_DATAGRAM) + 2)
+        datagrams = np.array([(*key, *ports) for key, ports in self._datagrams.items()], dtype=np.int64).reshape(-1, len(_DATAGRAM) + 3)
         return {"sums": self.sums, "totals": self._totals[:flows], "examples": self._examples[:examples], "datagrams": datagrams}
 
     def take(self, matrices: dict[str, Matrix], machine: bool = False) -> None:
@@ -162,9 +173,33 @@ class Tally:
         self.sums = matrices["sums"]
         self._totals = np.concatenate([matrices["totals"], self._totals])
         self._examples = np.concatenate([matrices["examples"], self._examples])
-        self._datagrams = {(*row[:-2],): (row[-2], row[-1]) for row in matrices["datagrams"].tolist()}
+        self._datagrams = {(*row[:-3],): (row[-3], row[-2], row[-1]) for row in matrices["datagrams"].tolist()}
         self.packets = int(self.sums[Sum.VERDICTS : Sum.REASONS, 0].sum())
         self._make_index(machine)
+
+    @staticmethod
+    def joined(parts: "Sequence[Tally]", windows: npt.NDArray[np.int64]) -> "Tally":
+        """The tally of all packets, from the tallies of shares of them that have no conversation in common.
+
+        Parameters
+        ----------
+        windows : (n,) int64, the first index of each stretch in which packets were put in the order of time
+        """
+        whole = Tally()
+        whole.packets = sum(part.packets for part in parts)
+        whole.sums = np.sum([part.sums for part in parts], axis=0)
+        totals, examples = [], 0
+        for part in parts:
+            rows = part._totals[: len(part)].copy()
+            for column in (Total.DROP, Total.HOLD):
+                rows[rows[:, column] > 0, column] += examples
+            totals.append(rows)
+            examples += int(part.sums[Sum.EXAMPLES, 0])
+        rows = np.concatenate(totals)
+        window = np.searchsorted(windows, rows[:, Total.INDEX], side="right")
+        whole._totals = rows[np.lexsort((rows[:, Total.INDEX], rows[:, Total.TIME_NS], window))]
+        whole._examples = np.concatenate([part._examples[: int(part.sums[Sum.EXAMPLES, 0])] for part in parts])
+        return whole
 
     def __len__(self) -> int:
         return int(self.sums[Sum.FLOWS, 0])
@@ -184,38 +219,52 @@ class Tally:
         rows = self._totals[: len(self)]
         if blocked:
             rows = rows[rows[:, Total.DROPPED] > 0]
-        ends: dict[tuple[int, ...], tuple[str, str, str]] = {}
-        return [self._flow(words, row, ends) for row in rows.tolist()]
+        columns = rows[:, _TOLD].T.tolist()
+        names: dict[tuple[int, ...], tuple[str, str, str]] = {}
+        sources = [self._endpoint(words, names, *end) for end in zip(columns[_FAMILY], *columns[_SOURCE], strict=True)]
+        destinations = [self._endpoint(words, names, *end) for end in zip(columns[_FAMILY], *columns[_DESTINATION], strict=True)]
+        return [
+            Flow(
+                protocol_name(protocol),
+                source,
+                destination,
+                "accept" if not dropped + unsent else "partial" if accepted else "drop",
+                accepted + dropped + unsent,
+                accepted,
+                dropped,
+                unsent,
+                index,
+                time_ns,
+                self._why(words, drop or hold),
+            )
+            for source, destination, protocol, accepted, dropped, unsent, index, time_ns, drop, hold in zip(
+                sources, destinations, *columns[_SUMS], strict=True
+            )
+        ]
 
-    def _flow(self, words: Words, row: list[int], ends: dict[tuple[int, ...], tuple[str, str, str]]) -> Flow:
-        accepted, dropped, unsent = row[Total.ACCEPTED], row[Total.DROPPED], row[Total.UNSENT]
-        cause, family, why = row[Total.DROP] or row[Total.HOLD], row[Total.FAMILY], None
-        if cause:
-            example = self._examples[cause - 1]
-            why = words.why(example[:FIELDS], example[FIELDS:])
-        points = []
-        for column, seen_column, port in (
-            (Total.SOURCE_HI, Total.SEEN_SOURCE_HI, Total.SOURCE_PORT),
-            (Total.DESTINATION_HI, Total.SEEN_DESTINATION_HI, Total.DESTINATION_PORT),
-        ):
-            key = (family, row[column], row[column + 1], row[seen_column], row[seen_column + 1])
-            if key not in ends:
-                ends[key] = (str(address(family, *key[3:])), *words.host(address(family, *key[1:3])))
-            ip, name, owner = ends[key]
-            points.append(Endpoint(ip, row[port], name, owner))
-        return Flow(
-            protocol_name(row[Total.PROTOCOL]),
-            points[0],
-            points[1],
-            "accept" if not dropped + unsent else "partial" if accepted else "drop",
-            accepted + dropped + unsent,
-            accepted,
-            dropped,
-            unsent,
-            row[Total.INDEX],
-            row[Total.TIME_NS],
-            why,
-        )
+    @staticmethod
+    def _endpoint(
+        words: Words,
+        names: dict[tuple[int, ...], tuple[str, str, str]],
+        family: int,
+        hi: int,
+        lo: int,
+        seen_hi: int,
+        seen_lo: int,
+        port: int,
+    ) -> Endpoint:
+        key = (family, hi, lo, seen_hi, seen_lo)
+        if key not in names:
+            names[key] = (str(address(family, seen_hi, seen_lo)), *words.host(address(family, hi, lo)))
+        ip, name, owner = names[key]
+        return Endpoint(ip, port, name, owner)
+
+    def _why(self, words: Words, cause: int) -> Why | None:
+        """Why the packet of a row of examples, plus one, was not delivered; None for 0."""
+        if not cause:
+            return None
+        example = self._examples[cause - 1]
+        return words.why(example[:FIELDS], example[FIELDS:])
 
 
 def blocked_reasons(flows: list[Flow]) -> list[tuple[Why, int, int]]:
