@@ -149,9 +149,10 @@ class Engine:
 
         Parameters
         ----------
-        headers : (n, FIELDS) int64 in the order of time; INDEX counts on from the packets before
+        headers : (n, FIELDS) int64 in the order of time; INDEX counts on from the packets before, in whatever order
         """
-        self._make_outcomes(self.packets + len(headers))
+        if len(headers):
+            self._make_outcomes(int(headers[:, Field.INDEX].max()) + 1)
         self.state.counts[Count.FED, 0] = 0
         last = int(headers[-1, Field.TIME_NS]) if len(headers) else self.now_ns
         self._advance(headers, max(last, self.now_ns), FOREVER)

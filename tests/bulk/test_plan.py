@@ -154,3 +154,10 @@ def test_the_page_asks_the_rules_of_the_time(tmp_path):
     data = page_data(replay(network, capture(tmp_path / "x.pcap", 0, 9, first=1000)))
     asked = [[rule[0] for step in data["ways"][packet["way"]] for rule in step["rules"]] for packet in data["packets"]]
     assert ["dns ingress 2" in rules for rules in asked] == [False, True]
+
+
+def test_the_page_of_a_capture_whose_times_run_backwards(tmp_path):
+    """Packets are fed in the order of time, a part at a time, whatever their indexes; each finds its place."""
+    network = loads(LAB.split("schedule:")[0], "backwards.yaml")
+    result = replay(network, capture(tmp_path / "x.pcap", *range(200, 0, -1)))
+    assert [packet["index"] for packet in page_data(result)["packets"]] == list(range(199, -1, -1))
