@@ -1,14 +1,18 @@
 """The first packet of a question: who asks whom, by which addresses, for what."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import Any
 
 from emulator.errors import UsageError
+from emulator.hosts.base import Address, Socket
+from emulator.hosts.datagrams import icmp_datagram, ip_datagram, udp_datagram
+from emulator.hosts.tcp_segment import Segment, datagram_with
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, Service
+from emulator.policy.keys import QUERY_NONE, query_role
+from emulator.wire.headers import SYN
+from emulator.wire.packet import Packet
 
-Address = IPv4Address | IPv6Address
 EPHEMERAL_PORT = 49152
+WINDOW = 8192
 
 
 @dataclass(frozen=True)
@@ -23,36 +27,22 @@ class Place:
     vpc: str = ""
 
 
-def probe_of(sender: Place, receiver: Place, service: Service, source_port: int) -> Any:
-    """The first packet of a question, as a Scapy packet."""
-    from scapy.layers.inet import ICMP as Icmp
-    from scapy.layers.inet import IP
-    from scapy.layers.inet import TCP as Tcp
-    from scapy.layers.inet import UDP as Udp
-    from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6Unknown, IPv6
-    from scapy.packet import Raw
-
+def probe_of(sender: Place, receiver: Place, service: Service, source_port: int) -> Packet:
+    """The first packet of a question."""
     source, destination = _ends(sender, receiver, service)
-    v6 = destination.version == 6
-    network = (IPv6 if v6 else IP)(src=str(source), dst=str(destination))
     protocol, (first, second) = service
+    ends = Socket(source, source_port), Socket(destination, max(first, 0))
     if protocol == TCP:
-        return network / Tcp(sport=source_port, dport=max(first, 0), flags="S", seq=0)
+        return Packet.parse(datagram_with(Segment(source_port, ends[1].port, 0, 0, SYN, WINDOW), *ends))
     if protocol == UDP:
-        return network / Udp(sport=source_port, dport=max(first, 0))
-    if protocol == ICMP and not v6:
-        return network / Icmp(type=8 if first < 0 else first, code=max(second, 0), id=1, seq=1)
-    if protocol == ICMPV6 and v6:
-        if first in (-1, 128):
-            return network / ICMPv6EchoRequest(id=1, seq=1)
-        return network / ICMPv6Unknown(type=first, code=max(second, 0), msgbody=b"\0" * 4)
+        return Packet.parse(udp_datagram(*ends, b"", dont_fragment=False))
+    if protocol == (ICMP if source.version == 4 else ICMPV6):
+        kind = first if first >= 0 else 8 if protocol == ICMP else 128
+        number = int(query_role(protocol, kind) != QUERY_NONE)
+        return Packet.parse(icmp_datagram(source, destination, kind, max(second, 0), number, number))
     if protocol < 0:
         raise UsageError("a question needs one protocol; write tcp/443, udp/53, icmp or a protocol number")
-    if v6:
-        network.nh = protocol
-    else:
-        network.proto = protocol
-    return network / Raw(b"\0" * 8)
+    return Packet.parse(ip_datagram(source, destination, protocol, bytes(8), dont_fragment=False))
 
 
 def _ends(sender: Place, receiver: Place, service: Service) -> tuple[Address, Address]:

@@ -4,11 +4,13 @@ A machine without a list of services answers everything.  With one, a closed tcp
 §3.10.7.1), a closed udp port with ICMP port unreachable (RFC 1122 §4.1.3.1), and ICMP echo is always answered.
 """
 
-from typing import Any
-
+from emulator.hosts.base import Socket
+from emulator.hosts.datagrams import icmp_datagram, ip_datagram, udp_datagram
+from emulator.hosts.probe import WINDOW
+from emulator.hosts.tcp_segment import Segment, datagram_with
 from emulator.model.services import ALL, ICMP, ICMPV6, TCP, UDP, Service
 from emulator.policy.keys import QUERY_REQUEST, query_role
-from emulator.wire.headers import Field
+from emulator.wire.headers import ACK, RST, SYN, Field
 from emulator.wire.packet import Packet
 
 REPLY, REFUSED, NONE = "reply", "refused", "none"
@@ -24,44 +26,31 @@ def is_open(listen: tuple[Service, ...] | None, protocol: int, port: int) -> boo
     )
 
 
-def answer(packet: Packet, listen: tuple[Service, ...] | None) -> tuple[str, Any]:
-    """The kind of answer (``reply``, ``refused``, ``none``) and the Scapy packet to send back, or None.
+def answer(packet: Packet, listen: tuple[Service, ...] | None) -> tuple[str, Packet | None]:
+    """The kind of answer (``reply``, ``refused``, ``none``) and the packet to send back, or None.
 
     Parameters
     ----------
     packet : as it was delivered
     listen : services of the machine; None answers everything
     """
-    from scapy.layers.inet import ICMP as Icmp
-    from scapy.layers.inet import IP
-    from scapy.layers.inet import TCP as Tcp
-    from scapy.layers.inet import UDP as Udp
-    from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoReply, IPv6
-    from scapy.packet import Raw
-
     key, header = packet.five_tuple, packet.header
-    v6 = header[Field.FAMILY] == 6
-    network = (IPv6 if v6 else IP)(src=str(key.destination), dst=str(key.source))
+    own, peer = Socket(key.destination, key.destination_port), Socket(key.source, key.source_port)
     if key.protocol == TCP:
-        ends: Any = {"sport": key.destination_port, "dport": key.source_port}
-        if is_open(listen, TCP, key.destination_port):
-            return REPLY, network / Tcp(flags="SA", ack=1, **ends)
-        return REFUSED, network / Tcp(flags="RA", ack=1, **ends)
+        kind, flags = (REPLY, SYN | ACK) if is_open(listen, TCP, own.port) else (REFUSED, RST | ACK)
+        return kind, Packet.parse(datagram_with(Segment(own.port, peer.port, 0, 1, flags, WINDOW), own, peer))
     if key.protocol == UDP:
-        if is_open(listen, UDP, key.destination_port):
-            return REPLY, network / Udp(sport=key.destination_port, dport=key.source_port)
-        quoted = Raw(packet.frame[int(header[Field.IP_OFFSET]) :][: 48 if v6 else 28])
-        return REFUSED, network / (ICMPv6DestUnreach(code=4) if v6 else Icmp(type=3, code=3)) / quoted
+        if is_open(listen, UDP, own.port):
+            return REPLY, Packet.parse(udp_datagram(own, peer, b"", dont_fragment=False))
+        v6 = header[Field.FAMILY] == 6
+        quoted = packet.frame[int(header[Field.IP_OFFSET]) :][: 48 if v6 else 28]
+        return REFUSED, Packet.parse(icmp_datagram(own.address, peer.address, *((1, 4) if v6 else (3, 3)), payload=quoted))
     if key.protocol in (ICMP, ICMPV6):
         if query_role(key.protocol, int(header[Field.TYPE])) != QUERY_REQUEST:
             return NONE, None
-        ident: Any = {"id": int(header[Field.IDENTIFIER]), "seq": int(header[Field.SEQUENCE])}
-        return REPLY, network / (ICMPv6EchoReply(**ident) if v6 else Icmp(type=_reply_type(int(header[Field.TYPE])), **ident))
-    if v6:
-        network.nh = key.protocol
-    else:
-        network.proto = key.protocol
-    return REPLY, network / Raw(b"")
+        numbers = int(header[Field.IDENTIFIER]), int(header[Field.SEQUENCE])
+        return REPLY, Packet.parse(icmp_datagram(own.address, peer.address, _reply_type(int(header[Field.TYPE])), 0, *numbers))
+    return REPLY, Packet.parse(ip_datagram(own.address, peer.address, key.protocol, b"", dont_fragment=False))
 
 
 def _reply_type(request: int) -> int:
