@@ -42,6 +42,7 @@ _APART = (
     VpcPeeringConnection,
     ExternalHost,
 )
+_MOVES = ("associate_address", "disassociate_address")
 
 
 def obstacle(topology: Topology) -> str:
@@ -51,6 +52,9 @@ def obstacle(topology: Topology) -> str:
     for link in topology.links:
         if link.rate_bps:
             return f"packets wait for each other on the link {' – '.join(link.between)}"
+    for edit in topology.schedule:
+        if edit.action in _MOVES:
+            return f"{edit.action} of the schedule changes who is meant by an address"
     for entity in topology.entities.values():
         if not isinstance(entity, _APART):
             return f"{entity.name} serves many hosts by one address or one table"

@@ -9,6 +9,7 @@ from scapy.utils import wrpcap
 
 from emulator.bulk import running as running_module
 from emulator.bulk import windows as windows_module
+from emulator.bulk.shares import obstacle
 from emulator.kernels import available
 from emulator.model.entities import Fault, Link
 from emulator.model.files import loads
@@ -161,3 +162,10 @@ def test_the_page_of_a_capture_whose_times_run_backwards(tmp_path):
     network = loads(LAB.split("schedule:")[0], "backwards.yaml")
     result = replay(network, capture(tmp_path / "x.pcap", *range(200, 0, -1)))
     assert [packet["index"] for packet in page_data(result)["packets"]] == list(range(199, -1, -1))
+
+
+def test_a_planned_move_of_a_public_address_needs_one_engine():
+    """Shares are by address, so an edit that changes who is meant by one is no work for several engines."""
+    moves = "\nschedule: [{at: 5s, action: disassociate_address, on: 'bob:eth0'}]\n"
+    assert "disassociate_address" in obstacle(loads(LAB.split("schedule:")[0] + moves, "moved.yaml"))
+    assert obstacle(loads(LAB, "planned.yaml")) == ""
