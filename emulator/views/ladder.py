@@ -96,7 +96,8 @@ class _Brush:
         arrives = rung.verdict == "accept"
         self.arrow(x, x + way * STUB if end == x else end, y, arrives)
         room = min(max(abs(end - x) - 24, 60), APART - 24)
-        self.text(x + way * APART / 2, y - 4.5, cut(rung.label, room, 8, True), 8, rung.verdict, bold=True, anchor="middle")
+        if end != x or arrives:
+            self.text(x + way * APART / 2, y - 4.5, cut(rung.label, room, 8, True), 8, rung.verdict, bold=True, anchor="middle")
         if not arrives:
             self.reason(rung, x + way * STUB if end == x else end, y, way)
 
@@ -105,7 +106,8 @@ class _Brush:
         left = len(self.told.lanes) - 1 - rung.end if way > 0 else rung.end
         room = max(left * APART + (RIGHT if way > 0 else LEFT) - 24, APART) * 0.9  # small letters come out wider than their measures
         first = next(other for other in self.told.rungs if other.reason == rung.reason and other.text == rung.text) is rung
-        lines = [rung.reason, *(wrap(rung.text, room, 7, 2) if first else [])]
+        head = rung.reason if rung.start != rung.end else f"{rung.label}: {rung.reason}"  # over a stub there is no room
+        lines = [head, *(wrap(rung.text, room, 7, 2) if first else [])]
         for number, line in enumerate(lines):
             size, bold = (7.0, False) if number else (7.5, True)
             below = y + (3 if len(lines) == 1 else number * 9 - 3)

@@ -9,13 +9,15 @@ TCP_PORT = "tcp/"
 
 
 def short(service: str) -> str:
-    """A service in few letters.
+    """A service in few letters; a protocol that has no name is no port.
 
     Examples
     --------
-    >>> [short(text) for text in ("tcp/443", "udp/53", "all traffic", "every other protocol IPv6")]
-    ['443', 'udp/53', 'all', 'others IPv6']
+    >>> [short(text) for text in ("tcp/443", "udp/53", "47", "all traffic", "every other protocol IPv6")]
+    ['443', 'udp/53', 'ip 47', 'all', 'others IPv6']
     """
+    if service.split(" ")[0].isdigit():
+        return f"ip {service}"
     for word, less in (("all traffic", "all"), ("every other protocol", "others"), (TCP_PORT, "")):
         service = service.replace(word, less)
     return service
