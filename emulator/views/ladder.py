@@ -19,6 +19,7 @@ TOP, STEP, BOTTOM = 96.0, 27.0, 46.0
 RAIL, FILTER, MEMORY = "#9AA5B1", "#EEE6FF", INK["remembered"]
 LOST = (0, (4, 2))
 STUB = 22.0  # the line of a packet that ended on the lane where it set out
+MOST_BARS = 4  # beside each other
 PAUSE_NS = 200_000_000  # longer than that between two rungs is written out
 
 
@@ -69,15 +70,25 @@ class _Brush:
         self.text(x, TOP - 17, cut(below, room, 8), 8, "router" if lane.kind else "quiet", anchor="middle")
 
     def entry(self, entry: Remembered) -> None:
-        """A bar beside the lane for as long as the entry was there; open below if it still is."""
-        beside = 9 + 7 * sum(other.lane == entry.lane and other.number < entry.number for other in self.told.entries)
+        """A bar beside the lane for as long as the entry was there; open below if it still is.
+
+        Those that came and went within one row are one bar.
+        """
+        near = [other for other in self.told.entries if other.lane == entry.lane]
+        alike = [other for other in near if (other.first, other.last) == (entry.first, entry.last) and not other.alive]
+        if len(alike) > 1 and entry is not alike[0]:
+            return
+        earlier = (other for other in near if other.number < entry.number and other not in alike)
+        beside = 9 + 7 * min(sum(other.alive or other.last > entry.first for other in earlier), MOST_BARS)
         x, top = self.x(entry.lane) + beside, self.y(entry.first)
         end = self.high - BOTTOM + 6 if entry.alive else self.y(entry.last)
         self.pen.plain(Rect(x, top, 4, max(end - top, 5)), MEMORY, "white", layer=2.5)
         if not entry.alive:
             self.pen.path([(x - 2, end), (x + 6, end)], MEMORY, "solid", 1.6, 0, 2.6)
-        words = cut(f"entry {entry.number} {'open' if entry.alive else 'gone'}: {entry.rule}", APART - 24, 7)
-        self.text(x + 6, max(end - 4, top + 5) if entry.alive else end + 9, words, 7, "remembered")
+        told = f"{len(alike)} entries gone" if len(alike) > 1 else f"entry {entry.number} {'open' if entry.alive else 'gone'}: {entry.rule}"
+        words = cut(told, APART - 24, 7)
+        below = end - 4 if len(alike) > 1 else end + 9
+        self.text(x + 6, max(end - 4, top + 5) if entry.alive else below, words, 7, "remembered")
 
     def rung(self, row: int, rung: Rung) -> None:
         y = self.y(row)

@@ -13,10 +13,10 @@ def short(service: str) -> str:
 
     Examples
     --------
-    >>> [short(text) for text in ("tcp/443", "udp/53", "47", "all traffic", "every other protocol IPv6")]
-    ['443', 'udp/53', 'ip 47', 'all', 'others IPv6']
+    >>> [short(text) for text in ("tcp/443", "udp/53", "47", "132/36412", "all traffic", "every other protocol IPv6")]
+    ['443', 'udp/53', 'ip 47', 'ip 132/36412', 'all', 'others IPv6']
     """
-    if service.split(" ")[0].isdigit():
+    if service[:1].isdigit():
         return f"ip {service}"
     for word, less in (("all traffic", "all"), ("every other protocol", "others"), (TCP_PORT, "")):
         service = service.replace(word, less)
