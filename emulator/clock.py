@@ -86,10 +86,11 @@ def format_time(now_ns: int) -> str:
 
     Examples
     --------
-    >>> format_time(40_000_000), format_time(2_500_000_000)
-    ('40 ms', '2.5 s')
+    >>> format_time(40_000_000), format_time(2_500_000_000), format_time(1_400_000 * 10**9)
+    ('40 ms', '2.5 s', '1,400,000 s')
     """
     for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
         if abs(now_ns) >= size:
-            return f"{now_ns / size:.6g} {unit}"
+            number = now_ns / size
+            return f"{number:,.0f} {unit}" if abs(number) >= 100_000 else f"{number:.6g} {unit}"
     return f"{now_ns} ns"
