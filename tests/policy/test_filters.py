@@ -3,17 +3,18 @@
 import random
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+import numpy as np
 import pytest
 
 from emulator import GroupPeer, Instance, ListPeer, NetworkInterface, PrefixList, Rule, SecurityGroup, Subnet, Topology, Vpc
 from emulator.model.groups import Direction
 from emulator.policy.compile import Ids, compile_tables
-from emulator.policy.filters import lowest_bit
+from emulator.policy.filters import SLOTS, address_slot, fill, lowest_bit, port_slot, words_of
 from emulator.policy.rules import Match, Subject, first_match, miss
-from emulator.policy.tables import INGRESS, Eni, Group, Membership
-from emulator.wire.addresses import halves
+from emulator.policy.tables import INGRESS, Eni, Group, Membership, PeerKind, RuleColumn
+from emulator.wire.addresses import halves, net_and_mask
 
-LENGTHS = {4: (0, 7, 8, 16, 17, 18, 19, 23, 24, 25, 30, 32), 6: (0, 1, 16, 48, 49, 50, 51, 56, 57, 63, 64, 65, 127, 128)}
+LENGTHS = {4: (0, 7, 8, 16, 17, 18, 19, 22, 23, 24, 25, 30, 32), 6: (0, 1, 16, 48, 49, 50, 51, 55, 56, 57, 63, 64, 65, 127, 128)}
 PORTS = (0, 1, 22, 63, 64, 65, 80, 443, 1023, 4096, 65_535)
 
 
@@ -117,3 +118,115 @@ def test_the_first_rule_is_the_one_that_asking_all_would_give(seed):
 def test_the_lowest_bit(bit):
     """The number of the lowest bit is found whatever stands above it."""
     assert lowest_bit(1 << bit) == lowest_bit(((1 << 62) - 1) >> bit << bit) == bit
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        pytest.param([port_slot(protocol, first + step * number) for number in range(count)], id=f"{count} ports {step} apart")
+        for protocol, first, step, count in ((6, 128, 1, 64), (17, 0, 64, 64), (6, 0, 4096, 16))
+    ]
+    + [
+        pytest.param([address_slot(4, 0, 0xFFFF_0000_0000 | number << shift) for number in range(64)], id=f"64 IPv4 /{32 - shift}")
+        for shift in (8, 14, 20, 26)
+    ]
+    + [
+        pytest.param([address_slot(6, number << shift, 7) for number in range(64)], id=f"64 IPv6 /{64 - shift}")
+        for shift in (8, 14, 20, 26)
+    ]
+    + [
+        pytest.param([port_slot(protocol, 0) for protocol in range(47, 111)], id="64 protocols"),
+        pytest.param([port_slot(6, 53), port_slot(17, 53)], id="tcp and udp of one port"),
+    ],
+)
+def test_neighbours_stand_apart(slots):
+    """What a network counts up, ports, subnets, protocols, is spread over all slots, so that a slot leaves few rules to ask."""
+    assert len(set(slots)) == len(slots)
+
+
+def test_a_protocol_without_ports_stands_in_one_slot():
+    """What its packets have in a port's place, such as an ICMP type, changes nothing."""
+    assert {port_slot(1, number) for number in range(256)} == {port_slot(1, 0)}
+
+
+def filled(rows, blocks=((4, 0, 0, 0, 0),), at=0):
+    """The port slots and the address slots that each rule row stands in."""
+    rules = np.array(rows, dtype=np.int64)
+    words = words_of(len(rows))
+    filters = np.zeros((at + 2 * SLOTS * words, 1), dtype=np.int64)
+    assert fill(rules, np.array(blocks, dtype=np.int64), 0, len(rows), filters, at) == words
+    slots = [[int(filters[at + slot * words + word, 0]) for word in range(words)] for slot in range(2 * SLOTS)]
+    assert not filters[:at].any()
+    places = [{slot for slot in range(2 * SLOTS) if slots[slot][number // 62] >> number % 62 & 1} for number in range(len(rows))]
+    return [({slot for slot in found if slot < SLOTS}, {slot - SLOTS for slot in found if slot >= SLOTS}) for found in places]
+
+
+def rule_row(protocol=-1, ports=(-1, -1), peer=PeerKind.GROUP, block=None, span=(0, 0)):
+    """A row of ``rules``."""
+    row = [0] * len(RuleColumn)
+    row[RuleColumn.PROTOCOL], row[RuleColumn.PEER] = protocol, peer
+    row[RuleColumn.FROM], row[RuleColumn.TO] = ports
+    row[RuleColumn.PEER_START], row[RuleColumn.PEER_END] = span
+    if block is not None:
+        row[RuleColumn.FAMILY], row[RuleColumn.NET_HI : RuleColumn.MASK_LO + 1] = block.version, net_and_mask(block)
+    return row
+
+
+def stands_in(block):
+    """By the definition: the slots of all addresses of a block, asked where the slot may change."""
+    step = 24 if block.version == 4 else 56
+    if step - block.prefixlen > 6:
+        return set(range(64))
+    parts = block.subnets(new_prefix=step) if block.prefixlen < step else [block]
+    return {address_slot(block.version, *halves(part.network_address)) for part in parts}
+
+
+BLOCKS = [ip_network(("203.0.113.7", length), strict=False) for length in (0, 8, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 32)]
+BLOCKS += [
+    ip_network(("2001:db8:5a5a:7777::7", length), strict=False) for length in (0, 1, 32, 49, 50, 51, 52, 53, 54, 55, 56, 57, 64, 128)
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_a_block_stands_in_the_slots_of_its_addresses(block):
+    """In these and in no others, whether a rule or its prefix list names it."""
+    entry = [block.version, *net_and_mask(block)]
+    other = [4, *net_and_mask(ip_network("10.0.0.0/24"))]
+    named, listed = filled(
+        [rule_row(peer=PeerKind.BLOCK, block=block), rule_row(peer=PeerKind.LIST, span=(1, 2))], blocks=[other, entry, other], at=3
+    )
+    assert named == listed == (set(range(64)), stands_in(block))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "ports", "slots"),
+    [
+        pytest.param(6, (443, 443), {port_slot(6, 443)}, id="one port"),
+        pytest.param(17, (60, 70), {port_slot(17, port) for port in range(60, 71)}, id="a few ports"),
+        pytest.param(6, (1, 63), {port_slot(6, port) for port in range(1, 64)}, id="as many ports as stand one by one"),
+        pytest.param(6, (0, 65_535), set(range(64)), id="all ports"),
+        pytest.param(1, (8, 0), {port_slot(1, 0)}, id="a type of ICMP"),
+        pytest.param(47, (-1, -1), {port_slot(47, 0)}, id="a protocol without ports"),
+        pytest.param(-1, (-1, -1), set(range(64)), id="everything"),
+    ],
+)
+def test_a_service_stands_in_the_slots_of_its_ports(protocol, ports, slots):
+    """In these and in no others."""
+    assert filled([rule_row(protocol, ports)]) == [(slots, set(range(64)))]
+
+
+def test_what_other_sides_stand_in():
+    """A group's members may have any address; a stale rule matches nothing, and stands nowhere."""
+    assert [addresses for _, addresses in filled([rule_row(), rule_row(peer=PeerKind.STALE)])] == [set(range(64)), set()]
+
+
+def test_many_rules_keep_apart():
+    """Each of 200 rules stands in its own slots, 62 rules a word."""
+    rows = [rule_row(6, (port, port), PeerKind.BLOCK, ip_network(f"10.0.{port}.0/24")) for port in range(200)]
+    assert filled(rows) == [({port_slot(6, port)}, stands_in(ip_network(f"10.0.{port}.0/24"))) for port in range(200)]
+
+
+@pytest.mark.parametrize(("rules", "words"), [(0, 0), (1, 1), (62, 1), (63, 2), (124, 2), (125, 3)])
+def test_words(rules, words):
+    """No more memory than the rules need."""
+    assert words_of(rules) == words
