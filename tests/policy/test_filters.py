@@ -120,28 +120,23 @@ def test_the_lowest_bit(bit):
     assert lowest_bit(1 << bit) == lowest_bit(((1 << 62) - 1) >> bit << bit) == bit
 
 
-@pytest.mark.parametrize(
-    "slots",
-    [
-        pytest.param([port_slot(protocol, first + step * number) for number in range(count)], id=f"{count} ports {step} apart")
-        for protocol, first, step, count in ((6, 128, 1, 64), (17, 0, 64, 64), (6, 0, 4096, 16))
-    ]
-    + [
-        pytest.param([address_slot(4, 0, 0xFFFF_0000_0000 | number << shift) for number in range(64)], id=f"64 IPv4 /{32 - shift}")
-        for shift in (8, 14, 20, 26)
-    ]
-    + [
-        pytest.param([address_slot(6, number << shift, 7) for number in range(64)], id=f"64 IPv6 /{64 - shift}")
-        for shift in (8, 14, 20, 26)
-    ]
-    + [
-        pytest.param([port_slot(protocol, 0) for protocol in range(47, 111)], id="64 protocols"),
-        pytest.param([port_slot(6, 53), port_slot(17, 53)], id="tcp and udp of one port"),
-    ],
-)
-def test_neighbours_stand_apart(slots):
-    """What a network counts up, ports, subnets, protocols, is spread over all slots, so that a slot leaves few rules to ask."""
-    assert len(set(slots)) == len(slots)
+@pytest.mark.parametrize(("step", "count"), [(1, 64), (64, 64), (4096, 16)])
+def test_ports_stand_apart(step, count):
+    """Ports that a network counts up are spread over the slots, so that a slot leaves few rules to ask."""
+    assert len({port_slot(6, step * number) for number in range(count)}) == count
+
+
+def test_protocols_stand_apart():
+    """Protocols without ports are spread over the slots, and tcp and udp of one port have two."""
+    assert len({port_slot(protocol, 0) for protocol in range(47, 111)}) == 64
+    assert port_slot(6, 53) != port_slot(17, 53)
+
+
+@pytest.mark.parametrize("shift", [8, 14, 20, 26])
+def test_networks_stand_apart(shift):
+    """Networks that follow one another, of whatever size, are spread over all slots."""
+    assert len({address_slot(4, 0, 0xFFFF_0000_0000 | number << shift) for number in range(64)}) == 64
+    assert len({address_slot(6, number << shift, 7) for number in range(64)}) == 64
 
 
 def test_a_protocol_without_ports_stands_in_one_slot():
@@ -199,20 +194,24 @@ def test_a_block_stands_in_the_slots_of_its_addresses(block):
 
 
 @pytest.mark.parametrize(
-    ("protocol", "ports", "slots"),
+    ("protocol", "ports", "shown"),
     [
-        pytest.param(6, (443, 443), {port_slot(6, 443)}, id="one port"),
-        pytest.param(17, (60, 70), {port_slot(17, port) for port in range(60, 71)}, id="a few ports"),
-        pytest.param(6, (1, 63), {port_slot(6, port) for port in range(1, 64)}, id="as many ports as stand one by one"),
-        pytest.param(6, (0, 65_535), set(range(64)), id="all ports"),
-        pytest.param(1, (8, 0), {port_slot(1, 0)}, id="a type of ICMP"),
-        pytest.param(47, (-1, -1), {port_slot(47, 0)}, id="a protocol without ports"),
-        pytest.param(-1, (-1, -1), set(range(64)), id="everything"),
+        pytest.param(6, (443, 443), [443], id="one port"),
+        pytest.param(17, (60, 70), range(60, 71), id="a few ports"),
+        pytest.param(6, (1, 63), range(1, 64), id="as many ports as stand one by one"),
+        pytest.param(6, (0, 65_535), range(65_536), id="all ports"),
+        pytest.param(1, (8, 0), [0], id="a type of ICMP"),
+        pytest.param(47, (-1, -1), [0], id="a protocol without ports"),
     ],
 )
-def test_a_service_stands_in_the_slots_of_its_ports(protocol, ports, slots):
+def test_a_service_stands_in_the_slots_of_its_ports(protocol, ports, shown):
     """In these and in no others."""
-    assert filled([rule_row(protocol, ports)]) == [(slots, set(range(64)))]
+    assert filled([rule_row(protocol, ports)]) == [({port_slot(protocol, port) for port in shown}, set(range(64)))]
+
+
+def test_a_rule_for_everything_stands_everywhere():
+    """All protocols, with ports or without, from everywhere."""
+    assert filled([rule_row(-1)]) == [(set(range(64)), set(range(64)))]
 
 
 def test_what_other_sides_stand_in():
