@@ -9,6 +9,7 @@ from scapy.packet import Raw
 from emulator.model import edits
 from emulator.model.entities import ConnectionTracking, Policy
 from emulator.model.groups import Direction, GroupPeer, Rule
+from emulator.policy.compile import settings
 from emulator.wire.packet import Packet
 from tests.base import APP1, APP1_V6, APP2, APP2_V6, DB, base, group, route
 from tests.dialogue import NO_RULE, NO_RULES, Dialogue, other, tcp, udp
@@ -41,6 +42,38 @@ def test_the_defaults_are_those_of_the_table():
         propagation_delay_s=0,
     )
     assert ConnectionTracking() == ConnectionTracking(tcp_established_s=None, udp_s=None, udp_stream_s=None)
+
+
+SETTINGS = [
+    ({"midstream_tcp": "rules_only"}, {"midstream": 0}),
+    ({"midstream_tcp": "pickup"}, {"midstream": 1}),
+    ({"midstream_tcp": "strict"}, {"midstream": 2}),
+    ({"icmp_error_related": True}, {"icmp_error_related": 1}),
+    ({"tcp_embryonic_s": 9}, {"embryonic_ns": 9 * 10**9}),
+    ({"tcp_close_linger_s": 9}, {"linger_ns": 9 * 10**9}),
+    ({"icmp_s": 9}, {"icmp_ns": 9 * 10**9}),
+    ({"other_s": 9}, {"other_ns": 9 * 10**9}),
+    ({"autotrack": "2023"}, {"autotrack_2023": 1}),
+    ({"entry_survives_acl_drop": False}, {"entry_survives_acl_drop": 0}),
+    ({"frag_policy": "first_fragment"}, {"fragments": 1}),
+    ({"frag_policy": "drop_noninitial"}, {"fragments": 2}),
+    ({"blackhole": "fall_through"}, {"fall_through": 1}),
+    ({"ttl": "per_hop"}, {"per_hop_ttl": 1}),
+    ({"router_ping": "none"}, {"router_ping": 0}),
+    ({"ref_matches_ipv6": False}, {"ref_matches_ipv6": 0}),
+    ({"block_port_25": False}, {"block_port_25": 0}),
+    ({"hairpin": False}, {"hairpin": 0}),
+    ({"srcdst_after_sg": False}, {"check_after_groups": 0}),
+    ({"seed": 9}, {"seed": 9}),
+    ({"mtu_of_captures": True}, {"mtu_of_captures": 1}),
+]
+
+
+@pytest.mark.parametrize(("knobs", "changed"), SETTINGS, ids=str)
+def test_settings(knobs, changed):
+    """Each knob moves its own setting and no other; times in ns, -1 where one is unset."""
+    assert settings(base(policy=knobs)) == settings(base())._replace(**changed)
+    assert settings(base()).embryonic_ns == -1
 
 
 @pytest.mark.parametrize("matches", [True, False])
