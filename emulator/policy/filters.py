@@ -36,10 +36,15 @@ def port_slot(protocol: int, port: int) -> int:
 
 
 @kernel
+def _network_slot(value: int) -> int:
+    """Where the addresses of a /24 of IPv4 or a /56 of IPv6 stand, whose bits these are."""
+    return (value ^ (value >> 6) ^ (value >> 12) ^ (value >> 18)) & (SLOTS - 1)
+
+
+@kernel
 def address_slot(family: int, hi: int, lo: int) -> int:
     """Where an address stands."""
-    value = (lo & 0xFFFFFFFF) >> 8 if family == 4 else hi >> 8
-    return (value ^ (value >> 6) ^ (value >> 12) ^ (value >> 18)) & (SLOTS - 1)
+    return _network_slot((lo & 0xFFFFFFFF) >> 8 if family == 4 else hi >> 8)
 
 
 @kernel
@@ -64,10 +69,7 @@ def _mark_block(
         _mark_all(filters, at, words, word, bit)
         return
     for offset in range(free + 1):
-        if family == 4:
-            _mark(filters, at, address_slot(4, 0, first + (offset << 8)), words, word, bit)
-        else:
-            _mark(filters, at, address_slot(6, first + (offset << 8), 0), words, word, bit)
+        _mark(filters, at, _network_slot((first >> 8) + offset), words, word, bit)
 
 
 @kernel
