@@ -21,7 +21,8 @@ PAIRS = {ICMP: [(8, 0), (13, 14), (15, 16), (17, 18)], ICMPV6: [(128, 129)]}
 
 @pytest.mark.parametrize("protocol", [ICMP, ICMPV6, TCP, 47])
 def test_requests_and_replies(protocol):
-    """Each of the 256 types is a request, a reply, or neither (CT-4 to CT-6)."""
+    """Each of the 256 types is a request, a reply, or neither (CT-4 to CT-6); the three are told apart."""
+    assert len({keys.QUERY_NONE, keys.QUERY_REQUEST, keys.QUERY_REPLY}) == 3
     assert [keys.query_role(protocol, kind) for kind in range(256)] == [
         ROLES.get(protocol, {}).get(kind, QUERY_NONE) for kind in range(256)
     ]

@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from emulator.model.entities import RouteTable, Subnet
 from emulator.model.groups import AclRule, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule
 from emulator.policy.compile import Ids, compile_tables
+from emulator.policy.matching import PEER, SERVICE, match_all
 from emulator.policy.reasons import Miss
 from emulator.policy.routes import best_route
 from emulator.policy.rules import INGRESS, Subject, acl_match, first_match, is_member, miss
@@ -66,14 +68,37 @@ MISSES = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "packet", "expected"), MISSES)
-def test_miss_names_every_field_that_fails(rule, packet, expected):
-    """A rule says on which fields it fails, all of them, and nothing is a match."""
+def held(rule, packet):
+    """The tables of a network with this rule, the rule's row, and a packet to hold against it."""
     topology = base(*LISTS, group("clients"), group("g", [rule]), app1="clients", db="g")
     tables, ids = compiled(topology)
     values = {key: ids.of(value) if key in ("member", "lost") else value for key, value in packet.items()}
     row = next(i for i, number in enumerate(tables.rules[:, RuleColumn.ID]) if ids.name(number) == topology.entities["sg-g"].ingress[0].id)
-    assert Miss(int(miss(tables, row, subject(**values)))) == expected
+    return tables, row, subject(**values)
+
+
+@pytest.mark.parametrize(("rule", "packet", "expected"), MISSES)
+def test_miss_names_every_field_that_fails(rule, packet, expected):
+    """A rule says on which fields it fails, all of them, and nothing is a match."""
+    assert Miss(int(miss(*held(rule, packet)))) == expected
+
+
+@pytest.mark.parametrize(("rule", "packet", "expected"), MISSES)
+def test_many_rules_against_many_subjects(rule, packet, expected):
+    """Asked at once, each rule and subject have their own answer, the other side and the service told apart."""
+    tables, row, asked = held(rule, packet)
+    nobody = subject("198.51.100.1", 200, -1)
+    rows, subjects = np.array([[row], [row], [row]]), np.array([asked, nobody, nobody, asked])
+    other = Miss(int(miss(tables, row, nobody)))
+    for mask in (PEER, SERVICE, PEER | SERVICE):
+        out = np.full((3, 4), 7)
+        match_all(tables, rows, subjects, mask, out)
+        assert out.tolist() == [[int(not missed & mask) for missed in (expected, other, other, expected)]] * 3
+
+
+def test_every_field_is_of_the_other_side_or_of_the_service():
+    """And none is of both."""
+    assert (PEER & SERVICE, PEER | SERVICE) == (0, sum(Miss))
 
 
 def test_is_member_of_what_is_gone():
