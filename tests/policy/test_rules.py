@@ -41,6 +41,9 @@ MISSES = [
     pytest.param(SSH, {"port": 23}, Miss.PORT, id="port"),
     pytest.param(SSH, {"port": -1}, Miss.PORT, id="no port at a rule for one"),
     pytest.param(("tcp/0-65535", "10.0.1.0/24"), {"port": -1}, Miss(0), id="no port at a rule for all"),
+    pytest.param(("tcp", "10.0.1.0/24"), {"port": -1}, Miss(0), id="no port at a rule for the protocol"),
+    pytest.param(("tcp", "10.0.1.0/24"), {"port": 0}, Miss(0), id="the first of all ports"),
+    pytest.param(("tcp", "10.0.1.0/24"), {"port": 65_535}, Miss(0), id="the last of all ports"),
     pytest.param(SSH, {"remote": DB}, Miss.BLOCK, id="block"),
     pytest.param(SSH, {"remote": EXT_V6}, Miss.FAMILY, id="family"),
     pytest.param(SSH, {"remote": DB, "port": 23}, Miss.BLOCK | Miss.PORT, id="block and port"),
@@ -98,7 +101,7 @@ def test_many_rules_against_many_subjects(rule, packet, expected):
 
 def test_every_field_is_of_the_other_side_or_of_the_service():
     """And none is of both."""
-    assert (PEER & SERVICE, PEER | SERVICE) == (0, sum(Miss))
+    assert (0, sum(Miss)) == (PEER & SERVICE, PEER | SERVICE)
 
 
 def test_is_member_of_what_is_gone():
