@@ -14,7 +14,7 @@ from emulator.policy.matching import PEER, SERVICE, match_all
 from emulator.policy.reasons import Miss
 from emulator.policy.routes import best_route
 from emulator.policy.rules import INGRESS, Subject, acl_match, first_match, is_member, miss
-from emulator.policy.tables import RouteColumn, RuleColumn, SubnetColumn, row_of
+from emulator.policy.tables import PeerKind, RouteColumn, RuleColumn, SubnetColumn, row_of
 from emulator.wire.addresses import halves
 from tests.base import APP1, DB, EXT_V6, base, group, route
 
@@ -102,6 +102,23 @@ def test_many_rules_against_many_subjects(rule, packet, expected):
 def test_every_field_is_of_the_other_side_or_of_the_service():
     """And none is of both."""
     assert (0, sum(Miss)) == (PEER & SERVICE, PEER | SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("rule", "columns"),
+    [
+        pytest.param(("tcp/22", "10.0.1.0/24"), {"PROTOCOL": TCP, "FROM": 22, "TO": 22, "FAMILY": 4}, id="a block"),
+        pytest.param(("icmp/8", ListPeer("far")), {"PROTOCOL": ICMP, "FROM": 8, "TO": -1, "PEER": PeerKind.LIST}, id="a list"),
+        pytest.param(("all", GroupPeer("clients")), {"PROTOCOL": -1, "FROM": -1, "TO": -1, "PEER": PeerKind.GROUP}, id="a group"),
+        pytest.param(("udp", "::/0"), {"PROTOCOL": UDP, "TO": 65_535, "FAMILY": 6, "EVERYONE": 1}, id="everyone"),
+        pytest.param(("all", GroupPeer("sg-gone")), {"PROTOCOL": -1, "FROM": -1, "TO": -1, "PEER": PeerKind.STALE}, id="a stale one"),
+    ],
+)
+def test_what_the_row_of_a_rule_says(rule, columns):
+    """Its service and the kind of its other side; 1 for everyone where it names all addresses, and nowhere else (CT-14)."""
+    tables, row, _ = held(rule, {})
+    asked = ("PROTOCOL", "FROM", "TO", "PEER", "FAMILY", "EVERYONE", "ALLOW")
+    assert {name: int(tables.rules[row, RuleColumn[name]]) for name in asked} == {**dict.fromkeys(asked, 0), "ALLOW": 1, **columns}
 
 
 def test_is_member_of_what_is_gone():
