@@ -230,3 +230,16 @@ def test_many_rules_keep_apart():
 def test_words(rules, words):
     """No more memory than the rules need."""
     assert words_of(rules) == words
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_room_of_all_filters(seed):
+    """Each group's two directions have rows of their own, one after another, and no rows are left over."""
+    _, topology = some_network(seed)
+    tables = compile_tables(topology, Ids())
+    at = 0
+    for row in tables.groups.tolist():
+        for way in range(2):
+            assert row[Group.INGRESS_FILTER + way] == at
+            at += 128 * words_of(row[Group.INGRESS_END + 2 * way] - row[Group.INGRESS + 2 * way])
+    assert tables.filters.shape == (at, 1)
