@@ -49,10 +49,12 @@ S = 10**9
 
 
 def joined():
-    """The base with one of everything that is joined to a VPC; a VPC and a subnet without IPv4."""
+    """The base with one of everything that is joined to a VPC; a VPC, a subnet and an instance without IPv4."""
     return base(
         Vpc("vpc-six", (ip_network("2001:db8:6::/56"),)),
         Subnet("six", "vpc-six", (ip_network("2001:db8:6::/64"),)),
+        Instance("six", "vpc-six"),
+        NetworkInterface("eth0", "six", "six", (ip_address("2001:db8:6::10"),)),
         Instance("app2", "vpc-a", max_tracked=7),
         NetworkInterface(
             "eth0",
@@ -162,6 +164,7 @@ def test_interfaces(compiled):
     assert queue == {"ID": "eni-queue-app-a", **place, "INSTANCE": "vpce-queue", **NITRO_V6, **end}
     assert (web3["TCP_NS"], web3["UDP_NS"], web3["STREAM_NS"], web3["MAX_TRACKED"]) == (432_000 * S, 30 * S, 180 * S, -1)
     assert "PUBLIC" not in web3
+    assert "ADDRESS_LO" not in told(ids, Eni, named(ids, tables.enis, "eni-six"))
     assert told(ids, Eni, named(ids, tables.enis, "eni-web"))["PUBLIC"] == 1
     assert [int(named(ids, tables.enis, name)[Eni.LISTENERS_END]) for name in ("eni-web3", "eni-queue-app-a")] == [0, 1]
 
