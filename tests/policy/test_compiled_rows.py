@@ -34,11 +34,14 @@ from emulator.policy.tables import (
     GatewayColumn,
     LinkColumn,
     Place,
+    PlaceKind,
     SubnetColumn,
     VpcColumn,
     in_vpc,
+    kind_of,
     lookup,
     owner,
+    row_of,
     subnet_of,
 )
 from emulator.policy.work import matrix
@@ -312,8 +315,9 @@ def test_the_index_is_never_more_than_half_full():
 
 
 def test_where_a_place_stands(compiled):
-    """What stands in a subnet, and what does not."""
+    """What stands in a subnet, and what does not; what is no place has no row."""
     tables, ids = compiled
+    assert (kind_of(tables, ids.of("sg-lab-a")), row_of(tables, ids.of("sg-lab-a"))) == (PlaceKind.NONE, -1)
     places = ("eni-app1", "nat-a", "eni-front-db-a", "eni-to-a-app-a", "igw-a", "pcx-ab", "ext-ext", "subnet-app-a")
     expected = ["subnet-app-a", "subnet-pub-a", "subnet-db-a", "subnet-app-a", "", "", "", ""]
     assert [ids.name(subnet_of(tables, ids.of(place))) for place in places] == expected
