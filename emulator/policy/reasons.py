@@ -89,14 +89,7 @@ class Reason(IntEnum):
     EMU_FABRIC = 72
 
 
-SKIP_OF_STATUS = {
-    Status.NOT_IP: Reason.EMU_NOT_IP,
-    Status.ARP: Reason.EMU_ARP,
-    Status.TRUNCATED: Reason.EMU_TRUNCATED,
-    Status.MALFORMED: Reason.EMU_MALFORMED,
-    Status.LINK_TYPE: Reason.EMU_LINK_TYPE,
-}
-FIRST_PARSE_REASON = int(Reason.EMU_NOT_IP) - int(Status.NOT_IP)
+FIRST_PARSE_REASON = int(Reason.EMU_NOT_IP) - int(Status.NOT_IP)  # the reasons of frames follow one another as their statuses do
 
 TEXT = {
     Reason.ENI_SG_RULES_MISMATCH: "no rule of its groups allows it",
