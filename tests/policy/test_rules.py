@@ -212,6 +212,16 @@ def test_acl_match_is_the_lowest_number_that_matches(entries, packet):
         assert bool(tables.rules[found, RuleColumn.ALLOW]) == expected.allow
 
 
+@pytest.mark.parametrize("port", [0, 65_535, -1])
+def test_an_acl_entry_without_ports_takes_all(port):
+    """The first, the last, and the one that a later fragment does not show (FB-32)."""
+    entry = AclRule(100, True, TCP, (-1, -1), ip_network("10.0.1.0/24"))
+    topology = base(NetworkAcl("edge", "vpc-a", (entry,), ()), Subnet("db-a", "vpc-a", (ip_network("10.0.2.0/24"),), network_acl="edge"))
+    tables, ids = compiled(topology)
+    row = tables.subnets[row_of(tables, ids.of("subnet-db-a"))]
+    assert acl_match(tables, row[SubnetColumn.ACL_INGRESS], row[SubnetColumn.ACL_INGRESS_END], subject(port=port)) >= 0
+
+
 @pytest.mark.parametrize("fall_through", [False, True])
 @settings(deadline=None, max_examples=60)
 @given(
