@@ -223,7 +223,7 @@ def test_many_rules_keep_apart():
     """Each of 200 rules stands in its own slots, 62 rules a word; so do rules that stand in all."""
     rows = [rule_row(6, (port, port), PeerKind.BLOCK, ip_network(f"10.0.{port}.0/24")) for port in range(200)]
     assert filled(rows) == [({port_slot(6, port)}, stands_in(ip_network(f"10.0.{port}.0/24"))) for port in range(200)]
-    assert filled([*rows[:130], rule_row(), *rows[131:]])[130] == (set(range(64)), set(range(64)))
+    assert filled([*rows[:130], rule_row(), *rows[131:]], at=5)[130] == (set(range(64)), set(range(64)))
 
 
 @pytest.mark.parametrize(("rules", "words"), [(0, 0), (1, 1), (62, 1), (63, 2), (124, 2), (125, 3)])
