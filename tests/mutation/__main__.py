@@ -13,8 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-os.environ["NUMBA_DISABLE_JIT"] = "1"
-
 import pytest
 
 from tests.mutation.mutants import Mutant, mutants
@@ -89,6 +87,7 @@ def main() -> int:
     parser.add_argument("--longest", type=float, default=2, help="seconds; tests that take longer are left out")
     parser.add_argument("--tests", nargs="+", default=TESTS, help="what may kill")
     options = parser.parse_args()
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
     modules = [module for path in options.paths for module in ([path] if path.is_file() else sorted(path.glob("*.py")))]
     campaign = Campaign(modules, options.sample, options.again.read_text(encoding="utf-8") if options.again else "", options.longest)
     flags = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"]
