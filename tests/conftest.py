@@ -14,6 +14,7 @@ if os.environ.get("CI"):
     settings.load_profile("judged")
 
 ROOT = Path(__file__).parents[1]
+COMPILING = os.environ.get("NUMBA_DISABLE_JIT")  # as it was before any test was collected
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

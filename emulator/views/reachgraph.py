@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.reach.table import Reach
-from emulator.views.figure import Pen, in_notebook, new_figure, pen_on
+from emulator.views.figure import Pen, pen_on
 from emulator.views.parties import ALL_BUT_MAIL, Parties, Tie, parties
 from emulator.views.reachmatrix import EXPOSED, MARGIN, OPEN_EDGE, heading_width
 from emulator.views.reachwords import fitted
 from emulator.views.shapes import Rect, Text
+from emulator.views.sheet import draw
 from emulator.views.text import cut, width
 
 if TYPE_CHECKING:
@@ -43,10 +44,7 @@ def draw_graph(found: Reach, ax: "Axes | None" = None, title: str = "") -> "Axes
     ----------
     ax : loses its frame and ticks; texts and lines are scaled to its size.
     """
-    sheet = graph_of(found, title)
-    if ax is None:
-        ax = new_figure(*sheet.size, shown=in_notebook()).add_axes((0, 0, 1, 1))
-    return sheet.paint(ax)
+    return draw(graph_of(found, title), ax)
 
 
 def graph_of(found: Reach, title: str = "") -> "Graph":

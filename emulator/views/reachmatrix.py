@@ -7,10 +7,11 @@ open inside is light; what does not hold for every pair of a cell's ends is hatc
 from typing import TYPE_CHECKING
 
 from emulator.reach.table import Reach
-from emulator.views.figure import Pen, in_notebook, new_figure, pen_on
+from emulator.views.figure import Pen, pen_on
 from emulator.views.parties import Parties, Party, parties
 from emulator.views.reachwords import fitted
 from emulator.views.shapes import Rect, Text
+from emulator.views.sheet import draw
 from emulator.views.text import cut, width
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ def draw_matrix(found: Reach, ax: "Axes | None" = None, title: str = "") -> "Axe
     ----------
     ax : loses its frame and ticks; texts and lines are scaled to its size.
     """
-    sheet = matrix_of(found, title)
-    if ax is None:
-        ax = new_figure(*sheet.size, shown=in_notebook()).add_axes((0, 0, 1, 1))
-    return sheet.paint(ax)
+    return draw(matrix_of(found, title), ax)
 
 
 def matrix_of(found: Reach, title: str = "") -> "Matrix":

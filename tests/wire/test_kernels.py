@@ -15,6 +15,7 @@ from emulator import kernels
 from emulator.kernels import available, cache_folder, compiled, kernel
 from emulator.wire.headers import is_icmp_error
 from emulator.wire.integers import be16, be32, be64
+from tests.conftest import COMPILING
 
 PROJECT = Path(kernels.__file__).parents[1]
 
@@ -100,6 +101,11 @@ def test_available_reads_the_switch_anew(monkeypatch, value):
     """Empty and zero mean on, all else off; no restart is needed."""
     monkeypatch.setenv("NUMBA_DISABLE_JIT", value)
     assert available() == (value in ("", "0"))
+
+
+def test_no_test_switches_compiling_off_for_the_others():
+    """The switch stands as whoever started the tests left it, so that no comparison with compiled code is skipped in silence."""
+    assert os.environ.get("NUMBA_DISABLE_JIT") == COMPILING
 
 
 def test_compiled_code_is_kept_for_the_next_run(tmp_path):
