@@ -1,7 +1,6 @@
 """The command line: data on stdout, words and progress on stderr; exit 0 yes, 1 no, 2 bad input."""
 
 import json
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 
 from emulator import cli_check, cli_diff, cli_explain, cli_import, cli_labs, cli_reach, cli_verbs
 from emulator.errors import UsageError, printable
-from emulator.terminal import Json, Mapping, NetworkFile, Parameters, end_of, mapping_of, read
+from emulator.terminal import Json, Mapping, NetworkFile, Parameters, end_of, mapping_of, read, styled
 from emulator.terminal import console as _console
 from emulator.terminal import plain as _plain
 
@@ -201,7 +200,7 @@ def replay(
 
 def _print_followed(packet: "FollowedPacket") -> None:
     colour = {"accept": "green", "drop": "red", "unsent": "yellow"}.get(packet.result.verdict)
-    typer.secho(packet.text, fg=None if os.environ.get("NO_COLOR") else colour)
+    typer.echo(styled(packet.text, colour))
 
 
 def _print_packet(result: "Replay", index: int) -> None:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import typer
 
 from emulator.errors import printable
-from emulator.terminal import Json, Parameters, console, plain, read
+from emulator.terminal import Json, Parameters, read, styled
 
 if TYPE_CHECKING:
     from emulator.model.topology import Topology
@@ -61,7 +61,7 @@ def check(
         if not as_json:
             count = len(topology.expect)
             told = f", {count} expectation{'s' * (count != 1)}" if count else ", nothing expected"
-            console().print(f"[bold]{plain(path)}[/]: valid{told}")
+            typer.echo(f"{styled(path, bold=True)}: valid{told}")
         outcomes = []
         for outcome in _outcomes(topology):
             outcomes.append(outcome)
@@ -90,9 +90,9 @@ def _outcomes(topology: "Topology") -> Iterator[_Outcome]:
 
 
 def _print_outcome(outcome: _Outcome) -> None:
-    mark = "[green]✓[/]" if outcome.met else "[red]✗[/]"
-    otherwise = "" if outcome.met else f"; expected otherwise at {plain(outcome.expected.place)}"
-    console().print(f"{mark} {plain(outcome)}{otherwise}")
+    mark = styled("✓", "green") if outcome.met else styled("✗", "red")
+    otherwise = "" if outcome.met else f"; expected otherwise at {printable(outcome.expected.place)}"
+    typer.echo(f"{mark} {printable(outcome)}{otherwise}")
 
 
 def _suite(path: Path, outcomes: list[_Outcome]) -> ET.Element:

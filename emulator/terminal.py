@@ -1,5 +1,6 @@
 """What all commands share: words for a terminal, and NETWORK and its parameters as arguments."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +39,13 @@ def plain(text: object) -> str:
     from rich.markup import escape
 
     return escape(printable(text))
+
+
+def styled(text: object, colour: str | None = None, *, bold: bool = False) -> str:
+    """A text for `typer.echo`, which takes colours out where there is no terminal; ``NO_COLOR`` leaves them out at once."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return printable(text)
+    return typer.style(printable(text), fg=colour, bold=bold or None)
 
 
 def parameters_of(pairs: list[str] | None) -> dict[str, str]:

@@ -6,7 +6,8 @@
     network.snapshot()           a moment; network.rewind(moment) goes back to it
     network.copy()               a twin, to try something on; side_by_side(network, twin) compares
 
-The machines come to life when the first of these is used; before, a packet that arrives is only delivered.
+The machines come to life when the first of these is used; before, a packet that arrives is only delivered, and what
+machines are made of is not even loaded: a question needs none.
 """
 
 from typing import TYPE_CHECKING
@@ -19,47 +20,51 @@ from emulator.errors import UsageError
 from emulator.model.entities import ExternalHost, Instance, NetworkInterface
 from emulator.model.topology import INTERNET, Topology
 from emulator.observe.born import born_since, outcome_of
-from emulator.observe.entries import TrackingEntry
-from emulator.observe.trace import Trace
 from emulator.policy.reasons import Verdict
-from emulator.runtime import Moment, Runtime, Seen
-from emulator.verbs.beside import Beside, beside
-from emulator.verbs.conntrack import ConntrackTable
-from emulator.verbs.flowlog import FlowLogText
-from emulator.verbs.linklayer import Segment
-from emulator.verbs.machine import Machine
-from emulator.verbs.ping import Ping
-from emulator.verbs.pingall import PingAll
-from emulator.verbs.tcpdump import Dump, RowWriter, filter_of
-from emulator.wire.packet import Packet
+
+if TYPE_CHECKING:
+    from emulator.observe.entries import TrackingEntry
+    from emulator.observe.trace import Trace
+    from emulator.runtime import Moment, Runtime, Seen
+    from emulator.verbs.beside import Beside
+    from emulator.verbs.conntrack import ConntrackTable
+    from emulator.verbs.flowlog import FlowLogText
+    from emulator.verbs.machine import Machine
+    from emulator.verbs.pingall import PingAll
+    from emulator.verbs.tcpdump import Dump
+    from emulator.wire.packet import Packet
 
 
 class Alive:
     """What `Network` adds for machines and time."""
 
     engine: Engine
-    _runtime: Runtime | None = None
+    _runtime: "Runtime | None" = None
 
     if TYPE_CHECKING:
 
         @property
         def topology(self) -> Topology: ...
 
-        def entries(self, interface: str | None = None) -> list[TrackingEntry]: ...
+        def entries(self, interface: str | None = None) -> "list[TrackingEntry]": ...
 
-        def _trace(self, sent: Packet, number: int, first_step: int, made: tuple[Trace, ...]) -> Trace: ...
+        def _trace(self, sent: "Packet", number: int, first_step: int, made: "tuple[Trace, ...]") -> "Trace": ...
 
-        def _why(self, sent: Packet, number: int) -> str: ...
+        def _why(self, sent: "Packet", number: int) -> str: ...
 
     @property
-    def runtime(self) -> Runtime:
+    def runtime(self) -> "Runtime":
         """The machines and the clock; made when first asked for."""
         if self._runtime is None:
+            from emulator.runtime import Runtime
+
             self._runtime = Runtime(self.engine)
         return self._runtime
 
-    def __getitem__(self, name: str) -> Machine:
+    def __getitem__(self, name: str) -> "Machine":
         """The machine of a name: an instance, a host outside, or ``internet`` for everybody else there."""
+        from emulator.verbs.machine import Machine
+
         if name in self.runtime.hosts:
             return Machine(self.runtime, name, self.runtime.hosts[name].name)
         found = self.topology.find(name)
@@ -83,8 +88,11 @@ class Alive:
         kinds: tuple[NetworkInterface | ExternalHost, ...] = (*self.topology.all(NetworkInterface), *self.topology.all(ExternalHost))
         return (*(self.topology.display(kind.id) for kind in kinds), INTERNET)
 
-    def pingall(self, *names: str) -> PingAll:
+    def pingall(self, *names: str) -> "PingAll":
         """Every instance pings every other once, all at the same time; or the machines that are named."""
+        from emulator.verbs.ping import Ping
+        from emulator.verbs.pingall import PingAll
+
         machines = [self[name] for name in names or [self.topology.display(one.id) for one in self.topology.all(Instance)]]
         runtime = self.runtime
         running: dict[tuple[str, str], Ping] = {}
@@ -98,7 +106,7 @@ class Alive:
         runtime.run(stop=lambda: all(ping.done for ping in running.values()))
         return PingAll(tuple(machine.name for machine in machines), {pair: ping.result for pair, ping in running.items()})
 
-    def tcpdump(self, at: str | None = None, expression: str = "", *, since: str = "0s", live: bool = False, link: bool = False) -> Dump:
+    def tcpdump(self, at: str | None = None, expression: str = "", *, since: str = "0s", live: bool = False, link: bool = False) -> "Dump":
         """What a capture sees, at a machine, at one interface, or everywhere.
 
         Parameters
@@ -109,12 +117,15 @@ class Alive:
         live : print rows from now on, as they come
         link : in Ethernet frames, with ARP, neighbour discovery and DHCP; of instances alone
         """
+        from emulator.verbs.linklayer import Segment
+        from emulator.verbs.tcpdump import Dump, RowWriter, filter_of
+
         places, wanted, first = self._places(at), filter_of(expression), parse_duration(since)
         names = {place: self.topology.display(self.engine.ids.name(place)) for place in sorted(places)}
         if live:
             writer = RowWriter(names if len(names) > 1 else {})
 
-            def show(seen: Seen) -> None:
+            def show(seen: "Seen") -> None:
                 if seen.place in names and wanted(seen.packet):
                     print(writer.row(seen))
 
@@ -136,8 +147,10 @@ class Alive:
     def _eni(self, place: int) -> NetworkInterface:
         return self.topology.get(self.engine.ids.name(place), NetworkInterface)
 
-    def beside(self, other: "Alive", at: str | None = None, expression: str = "") -> Beside:
+    def beside(self, other: "Alive", at: str | None = None, expression: str = "") -> "Beside":
         """This run beside another: which packets a capture has in both, and which in one alone."""
+        from emulator.verbs.beside import beside
+
         mine, others = self.tcpdump(at, expression), other.tcpdump(at, expression)
         return beside(mine.seen, others.seen, mine.interfaces)
 
@@ -152,15 +165,17 @@ class Alive:
             return {self.engine.ids.of(entity.id)}
         return runtime.places_of(self[at].key)
 
-    def _comments(self, seen: Seen) -> tuple[str, ...]:
+    def _comments(self, seen: "Seen") -> tuple[str, ...]:
         sent = None if seen.number < 0 else self.runtime.find(seen.number)
         if sent is None or not outcome_of(self.engine.state, seen.number)[Outcome.VERDICT]:
             return ()
         why = self._why(sent.packet, seen.number)
         return (f"DROP {why}" if why else "ACCEPT",)
 
-    def conntrack(self, interface: str | None = None) -> ConntrackTable:
+    def conntrack(self, interface: str | None = None) -> "ConntrackTable":
         """What an interface, or all of them, remember of connections."""
+        from emulator.verbs.conntrack import ConntrackTable
+
         return ConntrackTable(tuple(self.entries(interface)))
 
     def flow_log(self, interface: str | None = None) -> "FlowLogText":
@@ -171,6 +186,7 @@ class Alive:
         UsageError : the network keeps none; make it with ``flow_logs=True``.
         """
         from emulator.observe.flowlogs import FlowLog
+        from emulator.verbs.flowlog import FlowLogText
 
         places = None if interface is None else tuple(self.engine.ids.name(place) for place in self._places(interface))
         log = FlowLog(interfaces=places)
@@ -186,7 +202,7 @@ class Alive:
         """Let so many things happen, one after the other; False if nothing was left."""
         return all(self.runtime.run(limit=1) for _ in range(events))
 
-    def run_until_drop(self, time: str = "1h") -> Trace | None:
+    def run_until_drop(self, time: str = "1h") -> "Trace | None":
         """Run until a packet is lost, at most so long; gives its trace, or None if none was."""
         until = self.engine.now_ns + parse_duration(time)
         row = int(self.engine.state.counts[Count.STEPS, 0])
@@ -201,7 +217,7 @@ class Alive:
                     return self.trace(int(step[Column.PACKET]))
             row = last
 
-    def trace(self, number: int) -> Trace:
+    def trace(self, number: int) -> "Trace":
         """The way of a packet by its number (of a row of `tcpdump`).
 
         Raises
@@ -213,29 +229,29 @@ class Alive:
             raise UsageError(f"no packet has the number {number}; see the numbers in tcpdump().seen")
         return self._trace(sent.packet, number, sent.first_step, ())
 
-    def drops(self) -> list[Trace]:
+    def drops(self) -> "list[Trace]":
         """The traces of all packets that were lost so far, in the order of sending."""
         verdicts = self.engine.state.outcomes[: self.engine.packets, Outcome.VERDICT]
         lost = [int(number) for number in (verdicts == Verdict.DROP).nonzero()[0] if int(number) in self.runtime.sent]
         lost += [one for one in born_since(self.engine.state, 0) if outcome_of(self.engine.state, one)[Outcome.VERDICT] == Verdict.DROP]
         return [self.trace(one) for one in lost]
 
-    def snapshot(self) -> Moment:
+    def snapshot(self) -> "Moment":
         """This moment, to come back to."""
         return self.runtime.moment()
 
-    def rewind(self, moment: Moment) -> None:
+    def rewind(self, moment: "Moment") -> None:
         """Go back to a moment: rules, connections, packets on their way and machines are as they were then."""
         self.runtime.rewind(moment)
 
-    def _begin(self, packet: Packet, place: int, at_ns: int | None) -> int:
+    def _begin(self, packet: "Packet", place: int, at_ns: int | None) -> int:
         """Send a packet at a place; gives its number.  Living machines will answer what reaches them."""
         if self._runtime is not None:
             return self._runtime.send(packet, place, at_ns)
         return self.engine.inject(packet.header, place, self.engine.now_ns if at_ns is None else at_ns)
 
 
-def _address_of(one: Machine, other: Machine) -> str:
+def _address_of(one: "Machine", other: "Machine") -> str:
     """The address by which one machine knows another: the public one between inside and outside."""
     found = one.host.names.find(other.name, one.host.vpc) or other.host.addresses
     usable = [ip for ip in found if one.host.address_towards(ip) is not None]
