@@ -6,14 +6,18 @@ whose message says what the field takes and the way out.
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainValidator, Strict, WithJsonSchema
+from pydantic import AfterValidator, Field, Strict
+from pydantic_core import core_schema
 
 from emulator.clock import NS_PER_SECOND, parse_chance, parse_duration, parse_rate, parse_size
 from emulator.model.entities import Address
 from emulator.model.groups import Block, block
 from emulator.model.services import ALL, CONSOLE_TYPES, Service, parse_ports, parse_protocol, parse_service, parse_type
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
 LONGEST = 255  # characters of a name or description (SG-28, SG-29)
 MAX_SECONDS = 10**9  # times are int64 nanoseconds
@@ -144,12 +148,33 @@ def _edition(value: Any) -> str:
     return str(value)
 
 
-def _text_schema(*examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "examples": list(examples)})
+class Read:
+    """In an `Annotated`: the value is what ``checks`` make of YAML's, one after the other; an editor sees ``json_schema``.
+
+    pydantic's `PlainValidator` would also prepare for writing the value, and that is most of what a form costs to make.
+    """
+
+    def __init__(self, json_schema: dict[str, Any], *checks: Callable[[Any], Any]) -> None:
+        self._json_schema, self._checks = json_schema, checks
+
+    def __get_pydantic_core_schema__(self, kind: Any, handler: "GetCoreSchemaHandler") -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: "GetJsonSchemaHandler") -> dict[str, Any]:
+        return dict(self._json_schema)
+
+    def _read(self, value: Any) -> Any:
+        for check in self._checks:
+            value = check(value)
+        return value
 
 
-def _seconds_schema(*examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": "^ *[0-9]+(\\.[0-9]+)? *[A-Za-zµ]+ *$", "examples": list(examples)})
+def _texts(*examples: str) -> dict[str, Any]:
+    return {"type": "string", "examples": list(examples)}
+
+
+def _seconds(*examples: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": "^ *[0-9]+(\\.[0-9]+)? *[A-Za-zµ]+ *$", "examples": list(examples)}
 
 
 Name = Annotated[str, AfterValidator(_name)]
@@ -157,57 +182,26 @@ Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Strict(), Field(ge=0, le=2**63 - 1)]
 RuleNumber = Annotated[int, Strict(), Field(ge=1, le=32766)]
-AddressText = Annotated[Address, PlainValidator(_address), _text_schema("10.0.1.10", "2001:db8::10")]
-Ipv6AddressText = Annotated[
-    Address, PlainValidator(_address), AfterValidator(_family(6, "2001:db8::10", "private_ips")), _text_schema("2001:db8::10")
-]
-BlockText = Annotated[Block, PlainValidator(_block), _text_schema("10.0.0.0/16", "2001:db8::/56")]
-Ipv4BlockText = Annotated[
-    Block, PlainValidator(_block), AfterValidator(_family(4, "10.0.0.0/16", "ipv6_cidr_block")), _text_schema("10.0.0.0/16")
-]
-Ipv6BlockText = Annotated[
-    Block, PlainValidator(_block), AfterValidator(_family(6, "2001:db8::/56", "cidr_block")), _text_schema("2001:db8::/56")
-]
-PortsText = Annotated[
-    tuple[int, int],
-    PlainValidator(_ports),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 65535}, {"type": "string", "pattern": "^ *[0-9]+ *(- *[0-9]+ *)?$"}],
-            "examples": [443, "8000-8099"],
-        }
-    ),
-]
-ProtocolText = Annotated[
-    int,
-    PlainValidator(_protocol),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": ["tcp", "udp", "icmp", "icmpv6", "all"]},
-                {"type": "integer", "minimum": -1, "maximum": 255},
-                {"type": "string"},
-            ]
-        }
-    ),
-]
-TypeText = Annotated[Service, PlainValidator(_console_type), WithJsonSchema({"anyOf": [{"enum": list(CONSOLE_TYPES)}, {"type": "string"}]})]
-ServiceText = Annotated[
-    Service,
-    PlainValidator(_service),
-    WithJsonSchema({"anyOf": [{"enum": list(CONSOLE_TYPES)}, {"type": "string"}], "examples": ["HTTPS", "tcp/8080", "icmp"]}),
-]
-IcmpNumber = Annotated[int, PlainValidator(_icmp), WithJsonSchema({"type": "integer", "minimum": -1, "maximum": 255})]
-Latency = Annotated[int, PlainValidator(_quantity(parse_duration, "a time", "40ms")), _text_schema("40ms", "1.5s")]
-Rate = Annotated[int, PlainValidator(_quantity(parse_rate, "a rate", "50Mbps")), _text_schema("50Mbps", "1Gbps")]
-Size = Annotated[int, PlainValidator(_quantity(parse_size, "a size", "64KB")), _text_schema("64KB", "1MiB")]
-Chance = Annotated[int, PlainValidator(_quantity(parse_chance, "a share", "0.1%")), _text_schema("0.1%", "2%")]
-TcpTimeout = Annotated[int, PlainValidator(_timeout(60, 432_000, "CT-20")), _seconds_schema("350s", "5d")]
-UdpTimeout = Annotated[int, PlainValidator(_timeout(30, 60, "CT-21")), _seconds_schema("30s")]
-UdpStreamTimeout = Annotated[int, PlainValidator(_timeout(60, 180, "CT-22")), _seconds_schema("180s")]
-SettingSeconds = Annotated[
-    int,
-    PlainValidator(_setting_seconds),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_SECONDS}, {"type": "string"}], "examples": [30, "30s"]}),
-]
-Edition = Annotated[str, PlainValidator(_edition), WithJsonSchema({"enum": [2025, 2023, "2025", "2023"]})]
+AddressText = Annotated[Address, Read(_texts("10.0.1.10", "2001:db8::10"), _address)]
+Ipv6AddressText = Annotated[Address, Read(_texts("2001:db8::10"), _address, _family(6, "2001:db8::10", "private_ips"))]
+BlockText = Annotated[Block, Read(_texts("10.0.0.0/16", "2001:db8::/56"), _block)]
+Ipv4BlockText = Annotated[Block, Read(_texts("10.0.0.0/16"), _block, _family(4, "10.0.0.0/16", "ipv6_cidr_block"))]
+Ipv6BlockText = Annotated[Block, Read(_texts("2001:db8::/56"), _block, _family(6, "2001:db8::/56", "cidr_block"))]
+_PORTS = [{"type": "integer", "minimum": 0, "maximum": 65535}, {"type": "string", "pattern": "^ *[0-9]+ *(- *[0-9]+ *)?$"}]
+PortsText = Annotated[tuple[int, int], Read({"anyOf": _PORTS, "examples": [443, "8000-8099"]}, _ports)]
+_PROTOCOLS = [{"enum": ["tcp", "udp", "icmp", "icmpv6", "all"]}, {"type": "integer", "minimum": -1, "maximum": 255}, {"type": "string"}]
+ProtocolText = Annotated[int, Read({"anyOf": _PROTOCOLS}, _protocol)]
+_TYPES = [{"enum": list(CONSOLE_TYPES)}, {"type": "string"}]
+TypeText = Annotated[Service, Read({"anyOf": _TYPES}, _console_type)]
+ServiceText = Annotated[Service, Read({"anyOf": _TYPES, "examples": ["HTTPS", "tcp/8080", "icmp"]}, _service)]
+IcmpNumber = Annotated[int, Read({"type": "integer", "minimum": -1, "maximum": 255}, _icmp)]
+Latency = Annotated[int, Read(_texts("40ms", "1.5s"), _quantity(parse_duration, "a time", "40ms"))]
+Rate = Annotated[int, Read(_texts("50Mbps", "1Gbps"), _quantity(parse_rate, "a rate", "50Mbps"))]
+Size = Annotated[int, Read(_texts("64KB", "1MiB"), _quantity(parse_size, "a size", "64KB"))]
+Chance = Annotated[int, Read(_texts("0.1%", "2%"), _quantity(parse_chance, "a share", "0.1%"))]
+TcpTimeout = Annotated[int, Read(_seconds("350s", "5d"), _timeout(60, 432_000, "CT-20"))]
+UdpTimeout = Annotated[int, Read(_seconds("30s"), _timeout(30, 60, "CT-21"))]
+UdpStreamTimeout = Annotated[int, Read(_seconds("180s"), _timeout(60, 180, "CT-22"))]
+_SETTING = [{"type": "integer", "minimum": 0, "maximum": MAX_SECONDS}, {"type": "string"}]
+SettingSeconds = Annotated[int, Read({"anyOf": _SETTING, "examples": [30, "30s"]}, _setting_seconds)]
+Edition = Annotated[str, Read({"enum": [2025, 2023, "2025", "2023"]}, _edition)]

@@ -1,11 +1,11 @@
-"""The shape of a topology file: plain frozen dataclasses that pydantic fills and checks.
+"""The shape of a topology file: plain dataclasses that pydantic fills and checks.
 
 A form has the words of the file and the values of the model; what needs more than one form (who is called what) is
 left to `emulator.model.fileformat.declared`.  The descriptions are what an editor shows.
 """
-# ruff: noqa: RUF009 - a plain dataclass tells pydantic about a field by a `Field` for its default
 
-from dataclasses import dataclass, fields, is_dataclass
+
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -38,7 +38,7 @@ from emulator.model.fileformat.joinedforms import (
     VpnGatewayText,
 )
 from emulator.model.fileformat.policyform import PolicyForm, spelling
-from emulator.model.fileformat.ruleforms import MADE_ID, Form, NetworkAclForm, PrefixListForm, SecurityGroupForm, TrafficForm
+from emulator.model.fileformat.ruleforms import MADE_ID, Form, NetworkAclForm, PrefixListForm, SecurityGroupForm, TrafficForm, form
 
 
 def _named(value: Any) -> Any:
@@ -57,7 +57,7 @@ def _listed(value: Any) -> Any:
     return {"entries": value} if isinstance(value, list) else value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class RouteForm(Form):
     """A route: where packets for a destination go; the longest prefix decides."""
 
@@ -71,7 +71,7 @@ class RouteForm(Form):
             raise ValueError("`target` is missing; write where its packets go, such as `target: igw`, or `blackhole: true`")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class RouteTableForm(Form):
     """A route table; the VPC's local routes are in it already."""
 
@@ -80,7 +80,7 @@ class RouteTableForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class GatewayForm(Form):
     """A gateway for outgoing IPv6 only."""
 
@@ -88,14 +88,14 @@ class GatewayForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class InternetGatewayForm(GatewayForm):
     """An internet gateway."""
 
     route_table: Name = Field("", description="An edge table: what comes in follows it, through an appliance for instance.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class NatAddressForm(Form):
     """One more pair of addresses of a NAT gateway."""
 
@@ -110,7 +110,7 @@ Table = Annotated[RouteTableForm, BeforeValidator(_routed, json_schema_input_typ
 BlockList = Annotated[PrefixListForm, BeforeValidator(_listed, json_schema_input_type=list[BlockText] | PrefixListForm)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class NatGatewayForm(Form):
     """A NAT gateway: many private sources behind one address."""
 
@@ -122,7 +122,7 @@ class NatGatewayForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class SubnetForm(Form):
     """A subnet."""
 
@@ -141,7 +141,7 @@ class SubnetForm(Form):
             raise ValueError("`cidr_block` is missing; write one, such as 10.0.1.0/24")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class TrackingForm(Form):
     """How long connection tracking remembers what is idle."""
 
@@ -150,7 +150,7 @@ class TrackingForm(Form):
     udp_stream: UdpStreamTimeout | None = Field(None, description="60s to 180s; left out: 180s.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class AttachmentForm(Form):
     """The fields of an interface that an instance with one interface writes on itself."""
 
@@ -172,7 +172,7 @@ class AttachmentForm(Form):
             raise ValueError(f"`{public[0]}` and `{public[1]}` say the same thing; write one of them, or all pairs under `elastic_ips`")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class InterfaceForm(AttachmentForm):
     """An elastic network interface: where security groups act."""
 
@@ -184,7 +184,7 @@ class InterfaceForm(AttachmentForm):
             raise ValueError("`subnet` is missing; write the name of one")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class InstanceForm(AttachmentForm):
     """An instance: its interfaces, or the fields of its one interface."""
 
@@ -208,7 +208,7 @@ class InstanceForm(AttachmentForm):
 _BLANK: tuple[Any, ...] = (None, "", [], {}, True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class VpcForm(Form):
     """A VPC and all that is in it, by name."""
 
@@ -241,7 +241,7 @@ class VpcForm(Form):
             raise ValueError("`cidr_block` is missing; write one, such as 10.0.0.0/16")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class PeeringForm(Form):
     """A peering connection between two VPCs."""
 
@@ -254,7 +254,7 @@ class PeeringForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class ExternalHostForm(Form):
     """A host outside the VPCs, behind the internet gateways."""
 
@@ -268,7 +268,7 @@ class ExternalHostForm(Form):
             raise ValueError("`ip` is missing; write its address, such as 192.0.2.77")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class FaultForm(Form):
     """A stretch of time in which a link is worse."""
 
@@ -279,7 +279,7 @@ class FaultForm(Form):
     loss: Chance = Field(0, description="On top of the link's own.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class LinkForm(Form):
     """Delay, rate, queue and loss between two places."""
 
@@ -293,7 +293,7 @@ class LinkForm(Form):
     faults: list[FaultForm] = Field(default_factory=list, description="When it is worse.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class ExpectationForm(TrafficForm):
     """What must hold: whether a source reaches a destination."""
 
@@ -310,7 +310,7 @@ class ExpectationForm(TrafficForm):
             raise ValueError("`service` already says protocol and ports; leave the others out")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class PlannedEditForm(Form):
     """An edit at a time of the run."""
 
@@ -332,7 +332,7 @@ class PlannedEditForm(Form):
     arguments: list[Name] = Field(default_factory=list, description="In their order: service and peer, groups, destination and target…")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class FileForm(Form):
     """A topology file of vpcemu: VPCs, hosts outside, links, and what must hold."""
 

@@ -1,13 +1,12 @@
 """The shape of a topology file for what `emulator.model.joined` declares; see `fileforms`."""
-# ruff: noqa: RUF009 - a plain dataclass tells pydantic about a field by a `Field` for its default
 
-from dataclasses import dataclass
+
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from emulator.model.fileformat.fields import AddressText, BlockText, Flag, Name
-from emulator.model.fileformat.ruleforms import MADE_ID, Form
+from emulator.model.fileformat.ruleforms import MADE_ID, Form, form
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Transport = Literal["tcp", "udp"]
@@ -21,7 +20,7 @@ def _targeted(value: Any) -> Any:
     return {"target": value} if isinstance(value, str) else value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class VpnGatewayForm(Form):
     """A virtual private gateway."""
 
@@ -30,7 +29,7 @@ class VpnGatewayForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class NodeForm(Form):
     """An interface of AWS's own in a subnet."""
 
@@ -40,7 +39,7 @@ class NodeForm(Form):
     interface: Name = Field("", description="Id of its interface; made from the names where it is left out.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class EndpointForm(Form):
     """A VPC endpoint: a gateway endpoint is a route to a prefix list, an interface endpoint has addresses and groups."""
 
@@ -61,7 +60,7 @@ class EndpointForm(Form):
             raise ValueError("`nodes` is missing; an interface endpoint has an address in a subnet")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class TargetForm(Form):
     """A target of a load balancer."""
 
@@ -70,7 +69,7 @@ class TargetForm(Form):
     healthy: Flag = Field(True, description="Whether it gets flows.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class TargetGroupForm(Form):
     """Targets of load balancers."""
 
@@ -82,7 +81,7 @@ class TargetGroupForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class ListenerForm(Form):
     """A port of a load balancer."""
 
@@ -91,7 +90,7 @@ class ListenerForm(Form):
     protocol: Transport = Field("tcp", description="tcp or udp.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class BalancerForm(Form):
     """A network load balancer."""
 
@@ -103,7 +102,7 @@ class BalancerForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class TransitRouteForm(Form):
     """A route of a transit gateway's table."""
 
@@ -116,7 +115,7 @@ class TransitRouteForm(Form):
             raise ValueError("`attachment` is missing; write where its packets go, or `blackhole: true`")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class TransitTableForm(Form):
     """A route table of a transit gateway."""
 
@@ -124,7 +123,7 @@ class TransitTableForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class TransitAttachmentForm(Form):
     """An attachment of a transit gateway: to a VPC, a customer network or another transit gateway."""
 
@@ -142,7 +141,7 @@ class TransitAttachmentForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class TransitGatewayForm(Form):
     """A transit gateway: a router between VPCs and networks."""
 
@@ -152,7 +151,7 @@ class TransitGatewayForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class CustomerNetworkForm(Form):
     """A network on the far side of a VPN or Direct Connect."""
 

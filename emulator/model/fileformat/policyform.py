@@ -1,17 +1,17 @@
 """The shape of a file's ``policy``: what AWS does not say, by the names of the semantics' table 0.4."""
-# ruff: noqa: RUF009 - a plain dataclass tells pydantic about a field by a `Field` for its default
 
-from dataclasses import dataclass, fields
+
+from dataclasses import fields
 from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field
 
 from emulator.model.fileformat.fields import Count, Edition, Flag, Seed, SettingSeconds
-from emulator.model.fileformat.ruleforms import Form
+from emulator.model.fileformat.ruleforms import Form, form
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class PolicyForm(Form):
     """Settings for what AWS does not say."""
 

@@ -2,10 +2,10 @@
 
 A form has the words of the file and the values of the model.  The descriptions are what an editor shows.
 """
-# ruff: noqa: RUF009 - a plain dataclass tells pydantic about a field by a `Field` for its default
+
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field
 
@@ -15,6 +15,9 @@ from emulator.model.services import ALL, ANY_PORTS, ICMP, ICMPV6, TCP, UDP, Serv
 MADE_ID = "Its id in AWS's form; made from the name where it is left out."
 
 
+F = TypeVar("F", bound="Form")
+
+
 class Form:
     """What every form has: no other fields than its own."""
 
@@ -22,7 +25,13 @@ class Form:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+def form(kind: type[F]) -> type[F]:
+    """A form's class as a dataclass that is filled and read and no more: the rest would take two thirds of its making."""
+    return dataclass(slots=True, kw_only=True, eq=False, repr=False)(kind)
+
+
+@form
 class TrafficForm(Form):
     """Protocol and ports: the console's ``type``, or ``protocol`` with ``ports`` or ICMP type and code."""
 
@@ -58,7 +67,7 @@ class TrafficForm(Form):
         return Service(self.protocol, self.ports or ANY_PORTS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class IngressRuleForm(TrafficForm):
     """What a security group lets in."""
 
@@ -67,7 +76,7 @@ class IngressRuleForm(TrafficForm):
     id: Name = Field("", description="sgr-…; made from the content where it is left out.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class EgressRuleForm(TrafficForm):
     """What a security group lets out."""
 
@@ -76,7 +85,7 @@ class EgressRuleForm(TrafficForm):
     id: Name = Field("", description="sgr-…; made from the content where it is left out.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class SecurityGroupForm(Form):
     """A security group: allow rules only, stateful."""
 
@@ -88,7 +97,7 @@ class SecurityGroupForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class AclIngressRuleForm(TrafficForm):
     """A numbered rule for packets that enter the subnet."""
 
@@ -97,7 +106,7 @@ class AclIngressRuleForm(TrafficForm):
     source: BlockText = Field(description="A CIDR block.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class AclEgressRuleForm(TrafficForm):
     """A numbered rule for packets that leave the subnet."""
 
@@ -106,7 +115,7 @@ class AclEgressRuleForm(TrafficForm):
     destination: BlockText = Field(description="A CIDR block.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class NetworkAclForm(Form):
     """A network ACL: numbered rules at the subnet's edge, stateless; what no rule matches is denied."""
 
@@ -115,7 +124,7 @@ class NetworkAclForm(Form):
     id: Name = Field("", description=MADE_ID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@form
 class PrefixListForm(Form):
     """A prefix list: blocks of one family under a name."""
 
