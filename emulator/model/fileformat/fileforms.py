@@ -1,9 +1,7 @@
 """The shape of a topology file: plain dataclasses that pydantic fills and checks.
-
 A form has the words of the file and the values of the model; what needs more than one form (who is called what) is
 left to `emulator.model.fileformat.declared`.  The descriptions are what an editor shows.
 """
-
 
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -75,8 +73,8 @@ class RouteForm(Form):
 class RouteTableForm(Form):
     """A route table; the VPC's local routes are in it already."""
 
-    routes: list[RouteForm] = Field(default_factory=list, description="Its routes but the local ones.")
-    propagating: list[Name] = Field(default_factory=list, description="VPN gateways whose networks appear in it as propagated routes.")
+    routes: list[RouteForm] = Field([], description="Its routes but the local ones.")
+    propagating: list[Name] = Field([], description="VPN gateways whose networks appear in it as propagated routes.")
     id: Name = Field("", description=MADE_ID)
 
 
@@ -117,7 +115,7 @@ class NatGatewayForm(Form):
     subnet: Name = Field(description="The subnet it stands in.")
     private_ip: AddressText | None = Field(None, description="Its address there; left out: a free one, made from the name.")
     elastic_ip: AddressText | None = Field(None, description="Its public address; left out: a private NAT gateway.")
-    secondary_ips: list[NatAddress] = Field(default_factory=list, description="More addresses, each alone or with an elastic IP.")
+    secondary_ips: list[NatAddress] = Field([], description="More addresses, each alone or with an elastic IP.")
     interface: Name = Field("", description="The id of its interface in flow logs; made from its id where it is left out.")
     id: Name = Field("", description=MADE_ID)
 
@@ -158,11 +156,11 @@ class AttachmentForm(Form):
     private_ip: AddressText | None = Field(None, description="Its primary address; left out: a free one, made from the name.")
     private_ips: list[AddressText] | None = Field(None, description="Its other addresses, IPv4 and IPv6.")
     ipv6: Ipv6AddressText | None = Field(None, description="Its IPv6 address.")
-    ipv6_addresses: list[Ipv6AddressText] = Field(default_factory=list, description="Its IPv6 addresses.")
+    ipv6_addresses: list[Ipv6AddressText] = Field([], description="Its IPv6 addresses.")
     elastic_ip: AddressText | None = Field(None, description="The public address of its primary private one.")
     public_ip: AddressText | None = Field(None, description="The same as elastic_ip.")
-    elastic_ips: dict[AddressText, AddressText] = Field(default_factory=dict, description="Public addresses by private address.")
-    security_groups: list[Name] = Field(default_factory=list, description="Left out: the VPC's default group.")
+    elastic_ips: dict[AddressText, AddressText] = Field({}, description="Public addresses by private address.")
+    security_groups: list[Name] = Field([], description="Left out: the VPC's default group.")
     source_dest_check: Flag = Field(True, description="false for a machine that forwards what is not its own.")
     connection_tracking: TrackingForm | None = Field(None, description="Idle timeouts.")
 
@@ -213,9 +211,9 @@ class VpcForm(Form):
     """A VPC and all that is in it, by name."""
 
     cidr_block: Ipv4BlockText | None = Field(None, description="Its primary IPv4 block.")
-    cidr_blocks: list[BlockText] = Field(default_factory=list, description="Its secondary blocks.")
+    cidr_blocks: list[BlockText] = Field([], description="Its secondary blocks.")
     ipv6_cidr_block: Ipv6BlockText | None = Field(None, description="Its IPv6 block.")
-    ipv6_cidr_blocks: list[Ipv6BlockText] = Field(default_factory=list, description="Its IPv6 blocks.")
+    ipv6_cidr_blocks: list[Ipv6BlockText] = Field([], description="Its IPv6 blocks.")
     internet_gateway: InternetGateway | None = Field(None, description="Its internet gateway: a name.")
     egress_only_internet_gateway: EgressOnlyGateway | None = Field(None, description="Its gateway for outgoing IPv6 only: a name.")
     is_default: Flag = Field(False, description="Whether it is its Region's default VPC, in which some edits answer otherwise.")
@@ -223,17 +221,17 @@ class VpcForm(Form):
         "off", description="VPC block public access: the mode in force."
     )
     main_route_table: Name = Field("", description="Which of its route tables is the main one; left out: `main`.")
-    subnets: dict[Name, SubnetForm] = Field(default_factory=dict, description="Subnets by name.")
-    route_tables: dict[Name, Table] = Field(default_factory=dict, description="Route tables by name.")
-    network_acls: dict[Name, NetworkAclForm] = Field(default_factory=dict, description="Network ACLs by name; `default` is the VPC's.")
-    prefix_lists: dict[Name, BlockList] = Field(default_factory=dict, description="Prefix lists by name.")
-    security_groups: dict[Name, SecurityGroupForm] = Field(default_factory=dict, description="Security groups by name.")
-    nat_gateways: dict[Name, NatGatewayForm] = Field(default_factory=dict, description="NAT gateways by name.")
+    subnets: dict[Name, SubnetForm] = Field({}, description="Subnets by name.")
+    route_tables: dict[Name, Table] = Field({}, description="Route tables by name.")
+    network_acls: dict[Name, NetworkAclForm] = Field({}, description="Network ACLs by name; `default` is the VPC's.")
+    prefix_lists: dict[Name, BlockList] = Field({}, description="Prefix lists by name.")
+    security_groups: dict[Name, SecurityGroupForm] = Field({}, description="Security groups by name.")
+    nat_gateways: dict[Name, NatGatewayForm] = Field({}, description="NAT gateways by name.")
     vpn_gateway: VpnGatewayText | None = Field(None, description="Its virtual private gateway: a name.")
-    vpc_endpoints: dict[Name, EndpointForm] = Field(default_factory=dict, description="VPC endpoints by name.")
-    target_groups: dict[Name, TargetGroupForm] = Field(default_factory=dict, description="Target groups by name.")
-    network_load_balancers: dict[Name, BalancerForm] = Field(default_factory=dict, description="Network load balancers by name.")
-    instances: dict[Name, InstanceForm] = Field(default_factory=dict, description="Instances by name.")
+    vpc_endpoints: dict[Name, EndpointForm] = Field({}, description="VPC endpoints by name.")
+    target_groups: dict[Name, TargetGroupForm] = Field({}, description="Target groups by name.")
+    network_load_balancers: dict[Name, BalancerForm] = Field({}, description="Network load balancers by name.")
+    instances: dict[Name, InstanceForm] = Field({}, description="Instances by name.")
     id: Name = Field("", description=MADE_ID)
 
     def __post_init__(self) -> None:
@@ -259,7 +257,7 @@ class ExternalHostForm(Form):
     """A host outside the VPCs, behind the internet gateways."""
 
     ip: AddressText | None = Field(None, description="Its address.")
-    ips: list[AddressText] = Field(default_factory=list, description="Its addresses.")
+    ips: list[AddressText] = Field([], description="Its addresses.")
     listen: list[ServiceText] | None = Field(None, description="Services that answer; left out: everything answers, []: nothing.")
     id: Name = Field("", description=MADE_ID)
 
@@ -290,7 +288,7 @@ class LinkForm(Form):
     loss: Chance = Field(0, description="Share of packets lost, in per cent.")
     jitter: Latency = Field(0, description="Up to so much more delay; packets stay in order.")
     reorder: Latency = Field(0, description="Up to so much more delay by which packets overtake one another.")
-    faults: list[FaultForm] = Field(default_factory=list, description="When it is worse.")
+    faults: list[FaultForm] = Field([], description="When it is worse.")
 
 
 @form
@@ -329,7 +327,7 @@ class PlannedEditForm(Form):
         "disassociate_address",
     ] = Field(description="What is done.")
     on: Name = Field(description="The group, interface, route table or network ACL that is edited.")
-    arguments: list[Name] = Field(default_factory=list, description="In their order: service and peer, groups, destination and target…")
+    arguments: list[Name] = Field([], description="In their order: service and peer, groups, destination and target…")
 
 
 @form
@@ -337,16 +335,16 @@ class FileForm(Form):
     """A topology file of vpcemu: VPCs, hosts outside, links, and what must hold."""
 
     topology: str = Field("", description="The name of the whole.")
-    vpcs: dict[Name, VpcForm] = Field(default_factory=dict, description="VPCs by name.")
-    vpc_peering_connections: dict[Name, PeeringForm] = Field(default_factory=dict, description="Peering connections by name.")
-    transit_gateways: dict[Name, TransitGatewayForm] = Field(default_factory=dict, description="Transit gateways by name.")
-    customer_networks: dict[Name, CustomerNetworkForm] = Field(default_factory=dict, description="Networks behind a VPN or Direct Connect.")
-    internet: dict[Name, ExternalHostForm] = Field(default_factory=dict, description="Hosts outside by name.")
-    links: list[LinkForm] = Field(default_factory=list, description="Delay, rate, queue and loss, where they differ from none.")
-    schedule: list[PlannedEditForm] = Field(default_factory=list, description="Edits at a time of the run.")
-    expect: list[ExpectationForm] = Field(default_factory=list, description="What `vpcemu check` tests.")
+    vpcs: dict[Name, VpcForm] = Field({}, description="VPCs by name.")
+    vpc_peering_connections: dict[Name, PeeringForm] = Field({}, description="Peering connections by name.")
+    transit_gateways: dict[Name, TransitGatewayForm] = Field({}, description="Transit gateways by name.")
+    customer_networks: dict[Name, CustomerNetworkForm] = Field({}, description="Networks behind a VPN or Direct Connect.")
+    internet: dict[Name, ExternalHostForm] = Field({}, description="Hosts outside by name.")
+    links: list[LinkForm] = Field([], description="Delay, rate, queue and loss, where they differ from none.")
+    schedule: list[PlannedEditForm] = Field([], description="Edits at a time of the run.")
+    expect: list[ExpectationForm] = Field([], description="What `vpcemu check` tests.")
     policy: PolicyForm | None = Field(None, description="Settings for what AWS does not say.")
-    map: dict[AddressText, Name] = Field(default_factory=dict, description="Who has an address of a capture: address to name.")
+    map: dict[AddressText, Name] = Field({}, description="Who has an address of a capture: address to name.")
 
 
 @cache

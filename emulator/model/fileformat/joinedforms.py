@@ -1,6 +1,5 @@
 """The shape of a topology file for what `emulator.model.joined` declares; see `fileforms`."""
 
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -46,11 +45,11 @@ class EndpointForm(Form):
     type: Literal["Gateway", "Interface"] = Field(description="Gateway for S3 and DynamoDB by a route, Interface for the rest.")
     service: Name = Field("", description="s3, dynamodb, sqs…")
     prefix_list: Name = Field("", description="Of a gateway endpoint: the prefix list of its service.")
-    route_tables: list[Name] = Field(default_factory=list, description="Of a gateway endpoint: the tables that get its route.")
-    nodes: list[NodeForm] = Field(default_factory=list, description="Of an interface endpoint: one a zone.")
-    security_groups: list[Name] = Field(default_factory=list, description="Of an interface endpoint; left out: default.")
+    route_tables: list[Name] = Field([], description="Of a gateway endpoint: the tables that get its route.")
+    nodes: list[NodeForm] = Field([], description="Of an interface endpoint: one a zone.")
+    security_groups: list[Name] = Field([], description="Of an interface endpoint; left out: default.")
     ports: list[Port] = Field(default_factory=lambda: [443], description="Of an interface endpoint: the tcp ports that answer.")
-    private_dns_names: list[Name] = Field(default_factory=list, description="Of an interface endpoint: names that lead to it.")
+    private_dns_names: list[Name] = Field([], description="Of an interface endpoint: names that lead to it.")
     id: Name = Field("", description=MADE_ID)
 
     def __post_init__(self) -> None:
@@ -76,7 +75,7 @@ class TargetGroupForm(Form):
     port: Port = Field(description="Where its targets listen.")
     protocol: Transport = Field("tcp", description="tcp or udp.")
     target_type: Literal["instance", "ip"] = Field("instance", description="Whether targets are instances or addresses.")
-    targets: list[Annotated[TargetForm, BeforeValidator(_targeted)]] = Field(default_factory=list, description="Who serves.")
+    targets: list[Annotated[TargetForm, BeforeValidator(_targeted)]] = Field([], description="Who serves.")
     preserve_client_ip: Flag | None = Field(None, description="Left out: yes for instances and udp, no for ip targets of tcp.")
     id: Name = Field("", description=MADE_ID)
 
@@ -95,10 +94,10 @@ class BalancerForm(Form):
     """A network load balancer."""
 
     nodes: list[NodeForm] = Field(description="One a zone.")
-    listeners: list[ListenerForm] = Field(default_factory=list, description="Its ports.")
+    listeners: list[ListenerForm] = Field([], description="Its ports.")
     cross_zone: Flag = Field(False, description="Whether a node uses targets of every zone.")
     internal: Flag = Field(False, description="Whether it has private addresses alone.")
-    security_groups: list[Name] = Field(default_factory=list, description="Left out: none.")
+    security_groups: list[Name] = Field([], description="Left out: none.")
     id: Name = Field("", description=MADE_ID)
 
 
@@ -119,7 +118,7 @@ class TransitRouteForm(Form):
 class TransitTableForm(Form):
     """A route table of a transit gateway."""
 
-    routes: list[TransitRouteForm] = Field(default_factory=list, description="Its static routes.")
+    routes: list[TransitRouteForm] = Field([], description="Its static routes.")
     id: Name = Field("", description=MADE_ID)
 
 
@@ -128,7 +127,7 @@ class TransitAttachmentForm(Form):
     """An attachment of a transit gateway: to a VPC, a customer network or another transit gateway."""
 
     vpc: Name = Field("", description="The VPC that it joins.")
-    subnets: list[Name] = Field(default_factory=list, description="Of the VPC: one a zone; only these zones can use it.")
+    subnets: list[Name] = Field([], description="Of the VPC: one a zone; only these zones can use it.")
     network: Name = Field("", description="The customer network that it joins.")
     peer: Name = Field("", description="The transit gateway that it joins.")
     route_table: Name = Field("", description="The table it is associated with; left out: the only one, or `default`.")
@@ -136,8 +135,8 @@ class TransitAttachmentForm(Form):
     propagates_to: list[Name] | None = Field(None, description="Tables that learn its blocks; left out: as route_table, []: none.")
     appliance_mode: Flag = Field(False, description="Whether both directions of a flow stay in one zone.")
     security_group_referencing: Flag = Field(True, description="Whether groups may be named across it, where the gateway allows it.")
-    interfaces: list[Name] = Field(default_factory=list, description="Ids of its interfaces, one a subnet.")
-    private_ips: list[AddressText] = Field(default_factory=list, description="Their addresses, which flow logs show.")
+    interfaces: list[Name] = Field([], description="Ids of its interfaces, one a subnet.")
+    private_ips: list[AddressText] = Field([], description="Their addresses, which flow logs show.")
     id: Name = Field("", description=MADE_ID)
 
 
@@ -146,8 +145,8 @@ class TransitGatewayForm(Form):
     """A transit gateway: a router between VPCs and networks."""
 
     security_group_referencing: Flag = Field(False, description="Whether inbound rules may name groups across it.")
-    route_tables: dict[Name, TransitTableForm] = Field(default_factory=dict, description="Left out: one called default.")
-    attachments: dict[Name, TransitAttachmentForm] = Field(default_factory=dict, description="What it joins, by name.")
+    route_tables: dict[Name, TransitTableForm] = Field({}, description="Left out: one called default.")
+    attachments: dict[Name, TransitAttachmentForm] = Field({}, description="What it joins, by name.")
     id: Name = Field("", description=MADE_ID)
 
 

@@ -1,6 +1,5 @@
 """The shape of a file's ``policy``: what AWS does not say, by the names of the semantics' table 0.4."""
 
-
 from dataclasses import fields
 from functools import cache
 from typing import Any, Literal

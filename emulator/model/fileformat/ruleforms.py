@@ -1,8 +1,6 @@
 """The shape of rules in a topology file: security groups, network ACLs, prefix lists.
-
 A form has the words of the file and the values of the model.  The descriptions are what an editor shows.
 """
-
 
 from dataclasses import dataclass
 from typing import Literal, TypeVar, dataclass_transform
@@ -92,8 +90,8 @@ class SecurityGroupForm(Form):
     description: str | None = Field(None, max_length=LONGEST, description="Up to 255 characters; bears on nothing.")
     ingress: list[IngressRuleForm] | None = Field(None, description="What is let in; left out: nothing.")
     egress: list[EgressRuleForm] | None = Field(None, description="What is let out; left out: everything, []: nothing.")
-    associated_vpcs: list[Name] = Field(default_factory=list, description="Other VPCs that may use it.")
-    disassociated_vpcs: list[Name] = Field(default_factory=list, description="VPCs that might once, and whose rules are stale.")
+    associated_vpcs: list[Name] = Field([], description="Other VPCs that may use it.")
+    disassociated_vpcs: list[Name] = Field([], description="VPCs that might once, and whose rules are stale.")
     id: Name = Field("", description=MADE_ID)
 
 
