@@ -4,7 +4,6 @@ Small work runs in the interpreter.  Work of more than `COMPILE_FROM` packets is
 """
 
 import copy
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,7 +26,7 @@ from emulator.datapath.state import (
     Translation,
     new_state,
 )
-from emulator.kernels import CACHED_FROM, COMPILE_FROM, available, compiled, is_cached, pays
+from emulator.kernels import CACHED_FROM, COMPILE_FROM, compiled, pays
 from emulator.model.topology import Topology
 from emulator.policy import conntrack, keys
 from emulator.policy.compile import Ids, compile_tables
@@ -234,8 +233,6 @@ class Engine:
         if self._loop is not advance or self._compiled is False:
             return
         if self._compiled or pays(advance, packets):
-            if available() and not is_cached(advance):
-                print("compiling the kernels, once for this version …", file=sys.stderr, flush=True)
             self._loop = compiled(advance)
 
     def _grow(self, code: Exit) -> None:

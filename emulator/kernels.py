@@ -8,13 +8,15 @@ compile while others wait for its result.  ``NUMBA_DISABLE_JIT=1`` makes `compil
 ``NUMBA_BOUNDSCHECK=1`` gives machine code on NumPy's own arrays that checks every index.
 """
 
+import atexit
 import hashlib
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +24,7 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 _KERNELS: list[Callable[..., Any]] = []
 _USED: set[Callable[..., Any]] = set()
+_PRIVATE = "vpcemu-kernels-"
 
 
 def kernel(function: F) -> F:
@@ -41,11 +44,11 @@ def available() -> bool:
 
 @cache
 def digest() -> str:
-    """A name for this version of all kernels: their sources, Python, numba and the machine."""
+    """A name for this version of all kernels: their place and sources, Python, numba and the machine."""
     from importlib.metadata import version
 
     package = Path(__file__).parent
-    state = hashlib.sha256()
+    state = hashlib.sha256(str(package).encode())  # numba keeps what was compiled for one place from another
     for source in sorted(package.rglob("*.py")):
         if source.parent.name in ("wire", "policy", "datapath") or source.parent == package:
             state.update(source.read_bytes())
@@ -59,14 +62,21 @@ def cache_base() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept between runs; a private temporary folder if no home can be written to."""
+    """Where compiled kernels are kept between runs.
+
+    If that cannot be written, a private folder for this run alone, with what was compiled in the other before.
+    """
     folder = cache_base() / f"kernels-{digest()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="vpcemu-kernels-"))
+        private = Path(tempfile.mkdtemp(prefix=_PRIVATE))
+        atexit.register(shutil.rmtree, private, ignore_errors=True)
+        with suppress(OSError):
+            shutil.copytree(folder, private, dirs_exist_ok=True)
+        return private
 
 
 @cache
@@ -94,7 +104,7 @@ def _checked() -> bool:
 def compiled(function: F) -> F:
     """Machine code for a kernel; call it with the same arguments for the same result.
 
-    The first call for a version compiles for some seconds and fills the disk cache; later runs load it.
+    The first call for a version compiles for some seconds, says so, and fills the disk cache; later runs load it.
     """
     if not available():
         return function
@@ -118,7 +128,9 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         given = [passed(argument) for argument in arguments]
         kinds = tuple(typeof(argument) for argument in given)  # type: ignore[no-untyped-call]
         if kinds not in ready:
-            with _alone():
+            with _alone(function):
+                if not is_cached(function):
+                    _say(f"compiling {function.__name__}, {_how_long_kept()} …")
                 machine.compile(kinds)
             ready.add(kinds)
         return machine(*given)
@@ -135,8 +147,19 @@ def pays(function: Callable[..., Any], work: int) -> bool:
     return work >= CACHED_FROM and available() and (work >= COMPILE_FROM or function in _USED or is_cached(function))
 
 
+def _say(text: str) -> None:
+    """Why it takes so long, for whoever waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _how_long_kept() -> str:
+    if _folder().name.startswith(_PRIVATE):
+        return f"for this run only, as {cache_base()} cannot be written (VPCEMU_CACHE names another folder)"
+    return "once for this version"
+
+
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone(function: Callable[..., Any]) -> Iterator[None]:
     """Hold the cache folder's lock, so that two processes never write one piece of machine code at a time."""
     try:
         import fcntl
@@ -144,10 +167,16 @@ def _alone() -> Iterator[None]:
         yield
         return
     with open(_folder() / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not is_cached(function):
+                _say("waiting for kernels that another process compiles …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def is_cached(function: Callable[..., Any]) -> bool:
     """Whether this version's machine code of a kernel is already on disk, so that using it costs no compilation."""
-    return available() and any(_folder().rglob(f"*{function.__name__}*.nbc"))
+    module = function.__module__.rpartition(".")[2]
+    return available() and any(_folder().rglob(f"{module}.{function.__name__}-*.nbc"))
