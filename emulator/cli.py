@@ -123,7 +123,6 @@ def replay(
     from emulator.observe.flowlogplaces import ip_ranges
     from emulator.observe.flowlogs import FlowLog, parse_format
     from emulator.replay import replay as run
-    from emulator.views.figure import kind_of
     from emulator.wire.atomic import check_folder, check_writable
 
     if resume and checkpoint is None:
@@ -133,8 +132,10 @@ def replay(
     pictures = (figure, ladder, timeline, matrix, coverage)
     if focus and figure is None:
         raise UsageError("--focus goes with --figure FILE; name a file")
-    for picture in pictures:
-        if picture is not None:
+    if any(pictures):
+        from emulator.views.figure import kind_of
+
+        for picture in filter(None, pictures):
             kind_of(picture)
     if follow and as_json:
         raise UsageError("--follow prints lines for people and --json one object; choose one, or --packets FILE for an object a packet")

@@ -94,3 +94,15 @@ def format_time(now_ns: int) -> str:
             number = now_ns / size
             return f"{number:,.0f} {unit}" if abs(number) >= 100_000 else f"{number:.6g} {unit}"
     return f"{now_ns} ns"
+
+
+def format_clock(time_ns: int) -> str:
+    """A time of the run as hours, minutes, seconds and microseconds.
+
+    Examples
+    --------
+    >>> format_clock(61_000_040_000)
+    '00:01:01.000040'
+    """
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest // 1000:06}"

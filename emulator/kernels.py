@@ -130,7 +130,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         if kinds not in ready:
             with _alone(function):
                 if not is_cached(function):
-                    _say(f"compiling {function.__name__}, {_how_long_kept()} …")
+                    _say(f"compiling the kernel {function.__name__}, {_how_long_kept()} …")
                 machine.compile(kinds)
             ready.add(kinds)
         return machine(*given)

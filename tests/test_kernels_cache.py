@@ -69,7 +69,7 @@ def test_processes_that_compile_at_once_share_the_work(tmp_path):
     printed, said = zip(*(user.end() for user in users), strict=True)
     assert printed == (RIGHT,) * 3
     compiled = sorted(line for lines in said for line in lines if line.startswith("compiling"))
-    assert compiled == [f"compiling {name}, once for this version …" for name in ("be32", "be64")]
+    assert compiled == [f"compiling the kernel {name}, once for this version …" for name in ("be32", "be64")]
     before = code_in(tmp_path)
     assert sorted(path.suffix for path in before) == [".nbc", ".nbc", ".nbi", ".nbi"]
     assert use(PROJECT, VPCEMU_CACHE=str(tmp_path)) == (RIGHT, [])
@@ -107,7 +107,7 @@ def test_an_installation_that_cannot_be_written_and_no_home(tmp_path):
             folder.chmod(0o755)
     assert printed == RIGHT
     why = f"for this run only, as {home}/.cache/vpcemu cannot be written (VPCEMU_CACHE names another folder)"
-    assert said == [f"compiling {name}, {why} …" for name in ("be32", "be64")]
+    assert said == [f"compiling the kernel {name}, {why} …" for name in ("be32", "be64")]
     assert code_in(package) == before
     assert list(temporary.iterdir()) == []
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from emulator.bulk.results import PacketResult, Stretch
+from emulator.clock import format_clock
 from emulator.errors import printable
 from emulator.hosts.tcp_segment import words_of
 from emulator.model.services import ICMP, ICMPV6, TCP, UDP, protocol_name
 from emulator.observe.words import Words
-from emulator.verbs.tcpdump import clock
 from emulator.wire.headers import Field, five_tuple
 from emulator.wire.status import Status
 
@@ -41,7 +41,7 @@ def _verdict(result: PacketResult) -> str:
 
 
 def _packet(header: Any) -> str:
-    time = clock(int(header[Field.TIME_NS]) % DAY_NS)
+    time = format_clock(int(header[Field.TIME_NS]) % DAY_NS)
     if header[Field.STATUS] != Status.PARSED:
         return f"{time} {Status(int(header[Field.STATUS])).name.lower().replace('_', ' ')}"
     key, length = five_tuple(header), int(header[Field.LENGTH]) - (int(header[Field.PAYLOAD_OFFSET]) - int(header[Field.IP_OFFSET]))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
+from emulator.clock import format_clock
 from emulator.errors import UsageError
 from emulator.hosts.base import Address
 from emulator.hosts.tcp_segment import Segment, distance, segment_in, words_of
@@ -141,13 +142,13 @@ class RowWriter:
     def row(self, seen: Seen) -> str:
         """One packet."""
         if seen.packet.status == Status.ARP:
-            return f"{clock(seen.time_ns)} {self._where(seen)}{words_of_arp(seen.packet.frame)}"
+            return f"{format_clock(seen.time_ns)} {self._where(seen)}{words_of_arp(seen.packet.frame)}"
         key, header = seen.packet.five_tuple, seen.packet.header
         where = self._where(seen)
         family = "IP6" if header[Field.FAMILY] == 6 else "IP"
         ports = key.protocol in (TCP, UDP) and not header[Field.FRAGMENT_OFFSET]
         ends = [f"{ip}.{port}" if ports else str(ip) for ip, port in (key[1:3], key[3:5])]
-        return f"{clock(seen.time_ns)} {where}{family} {ends[0]} > {ends[1]}: {self._words(seen.packet)}"
+        return f"{format_clock(seen.time_ns)} {where}{family} {ends[0]} > {ends[1]}: {self._words(seen.packet)}"
 
     def _where(self, seen: Seen) -> str:
         return f"{self.interfaces[seen.place]:<16} {'In ' if seen.inbound else 'Out'} " if self.interfaces else ""
@@ -186,18 +187,6 @@ class RowWriter:
         options = [f"mss {segment.mss}"] if segment.mss is not None else []
         options += [f"nop,wscale {segment.scale}"] if segment.scale is not None else []
         return text + (f", options [{','.join(options)}]" if options else "") + f", length {len(segment.payload)}"
-
-
-def clock(time_ns: int) -> str:
-    """A time of the run as hours, minutes, seconds and microseconds.
-
-    Examples
-    --------
-    >>> clock(61_000_040_000)
-    '00:01:01.000040'
-    """
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest // 1000:06}"
 
 
 def _icmp(packet: Packet, length: int) -> str:
