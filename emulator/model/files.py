@@ -10,14 +10,15 @@ import re
 from pathlib import PurePath
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from emulator.errors import TopologyError
 from emulator.model.fileformat.complaints import few, refuse, troubles_of
 from emulator.model.fileformat.declared import Declared
 from emulator.model.fileformat.dump import dump
-from emulator.model.fileformat.fileforms import FileForm, adapter
+from emulator.model.fileformat.fileforms import FileForm
 from emulator.model.fileformat.nodes import MAX_BYTES, Document, read
+from emulator.model.fileformat.ruleforms import checker
 from emulator.model.topology import Topology
 from emulator.wire.atomic import written
 
@@ -72,7 +73,7 @@ def _form(document: Document) -> FileForm:
     """
     troubles = list(document.troubles)
     try:
-        form = adapter().validate_python(document.value)
+        form: FileForm = checker(FileForm).validate_python(document.value)
     except ValidationError as error:
         troubles += troubles_of(document, error)
     refuse(document, troubles)
@@ -126,7 +127,7 @@ def schema() -> dict[str, Any]:
     >>> schema()["properties"]["vpcs"]["additionalProperties"]
     {'$ref': '#/$defs/Vpc'}
     """
-    made = adapter().json_schema()
+    made = TypeAdapter(FileForm).json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "vpcemu topology", **_lean(made)}
 
 

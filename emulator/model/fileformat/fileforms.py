@@ -4,10 +4,9 @@ left to `emulator.model.fileformat.declared`.  The descriptions are what an edit
 """
 
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field
 
 from emulator.model.fileformat.fields import (
     AddressText,
@@ -345,12 +344,6 @@ class FileForm(Form):
     expect: list[ExpectationForm] = Field([], description="What `vpcemu check` tests.")
     policy: PolicyForm | None = Field(None, description="Settings for what AWS does not say.")
     map: dict[AddressText, Name] = Field({}, description="Who has an address of a capture: address to name.")
-
-
-@cache
-def adapter() -> "TypeAdapter[FileForm]":
-    """The checker of whole files."""
-    return TypeAdapter(FileForm)
 
 
 def fields_at(path: tuple[str | int, ...]) -> list[str]:

@@ -2,10 +2,13 @@
 A form has the words of the file and the values of the model.  The descriptions are what an editor shows.
 """
 
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, TypeVar, dataclass_transform
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic_core import core_schema
 
 from emulator.model.fileformat.fields import LONGEST, BlockText, Count, IcmpNumber, Name, PortsText, ProtocolText, RuleNumber, TypeText
 from emulator.model.services import ALL, ANY_PORTS, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
@@ -13,14 +16,35 @@ from emulator.model.services import ALL, ANY_PORTS, ICMP, ICMPV6, TCP, UDP, Serv
 MADE_ID = "Its id in AWS's form; made from the name where it is left out."
 
 
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+
 F = TypeVar("F", bound="Form")
+_MADE: ContextVar[type | None] = ContextVar("form whose checker is being made", default=None)
 
 
 class Form:
-    """What every form has: no other fields than its own."""
+    """What every form has: no other fields than its own, and a checker of its own."""
 
     __slots__ = ()
     __pydantic_config__ = ConfigDict(extra="forbid")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, kind: Any, handler: "GetCoreSchemaHandler") -> core_schema.CoreSchema:
+        """Within another form: its checker, made when a file first has one, as a file has few of the kinds there are."""
+        if _MADE.get() in (kind, None):
+            return handler(kind)
+        return core_schema.no_info_plain_validator_function(lambda value: checker(kind).validate_python(value))
+
+
+@cache
+def checker(kind: type[F]) -> "TypeAdapter[F]":
+    """The checker of a form."""
+    token = _MADE.set(kind)
+    try:
+        return TypeAdapter(kind)
+    finally:
+        _MADE.reset(token)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
