@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from xml.etree import ElementTree as ET
 
 import typer
 
@@ -52,8 +51,7 @@ def check(
 
     if junit is not None:
         check_writable(junit)
-    suites = ET.Element("testsuites", name="vpcemu check")
-    met = True
+    found: list[tuple[Path, list[_Outcome]]] = []
     for path in networks:
         topology = read(path, parameter).topology
         for warning in warnings_of(topology):
@@ -62,20 +60,19 @@ def check(
             count = len(topology.expect)
             told = f", {count} expectation{'s' * (count != 1)}" if count else ", nothing expected"
             typer.echo(f"{styled(path, bold=True)}: valid{told}")
-        outcomes = []
+        outcomes: list[_Outcome] = []
+        found.append((path, outcomes))
         for outcome in _outcomes(topology):
             outcomes.append(outcome)
             if as_json:
                 print(json.dumps(outcome.to_json(path)))
             else:
                 _print_outcome(outcome)
-        met &= all(outcome.met for outcome in outcomes)
-        suites.append(_suite(path, outcomes))
     if junit is not None:
         with written(junit) as file:
-            file.write(ET.tostring(suites, encoding="utf-8", xml_declaration=True))
+            file.write(_junit(found))
         print(printable(f"{junit}: written"), file=sys.stderr)
-    raise typer.Exit(0 if met else 1)
+    raise typer.Exit(0 if all(outcome.met for _, outcomes in found for outcome in outcomes) else 1)
 
 
 def _outcomes(topology: "Topology") -> Iterator[_Outcome]:
@@ -95,15 +92,20 @@ def _print_outcome(outcome: _Outcome) -> None:
     typer.echo(f"{mark} {printable(outcome)}{otherwise}")
 
 
-def _suite(path: Path, outcomes: list[_Outcome]) -> ET.Element:
-    """A file as JUnit's test suite; that it is valid is a test, too."""
-    failures = sum(not outcome.met for outcome in outcomes)
-    suite = ET.Element("testsuite", name=printable(str(path)), tests=str(len(outcomes) + 1), failures=str(failures), errors="0")
-    ET.SubElement(suite, "testcase", classname=printable(str(path)), name="valid")
-    for outcome in outcomes:
-        expected = outcome.expected
-        name = f"{expected.source} → {expected.destination} {expected.service}: {'reachable' if expected.reachable else 'not reachable'}"
-        case = ET.SubElement(suite, "testcase", classname=printable(str(path)), name=printable(name))
-        if not outcome.met:
-            ET.SubElement(case, "failure", message=printable(str(outcome))).text = printable(expected.place)
-    return suite
+def _junit(found: list[tuple[Path, list[_Outcome]]]) -> bytes:
+    """Files as JUnit's test suites; that a file is valid is a test, too."""
+    from xml.etree import ElementTree as ET
+
+    suites = ET.Element("testsuites", name="vpcemu check")
+    for path, outcomes in found:
+        failures, name = sum(not outcome.met for outcome in outcomes), printable(str(path))
+        suite = ET.SubElement(suites, "testsuite", name=name, tests=str(len(outcomes) + 1), failures=str(failures), errors="0")
+        ET.SubElement(suite, "testcase", classname=name, name="valid")
+        for outcome in outcomes:
+            expected = outcome.expected
+            asked = f"{expected.source} → {expected.destination} {expected.service}"
+            wanted = f"{asked}: {'reachable' if expected.reachable else 'not reachable'}"
+            case = ET.SubElement(suite, "testcase", classname=name, name=printable(wanted))
+            if not outcome.met:
+                ET.SubElement(case, "failure", message=printable(str(outcome))).text = printable(expected.place)
+    return ET.tostring(suites, encoding="utf-8", xml_declaration=True)

@@ -4,7 +4,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from emulator.errors import printable
 
@@ -45,6 +44,8 @@ def html_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[objec
 
 def html_text(text: object) -> str:
     """A text as it stands in HTML."""
+    from html import escape
+
     return escape(_one_line(text))
 
 
