@@ -108,4 +108,5 @@ def _junit(found: list[tuple[Path, list[_Outcome]]]) -> bytes:
             case = ET.SubElement(suite, "testcase", classname=name, name=printable(wanted))
             if not outcome.met:
                 ET.SubElement(case, "failure", message=printable(str(outcome))).text = printable(expected.place)
-    return ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    text: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return text
