@@ -12,6 +12,7 @@ from emulator.wire.hashing import mix
 from emulator.wire.headers import Matrix
 
 INGRESS, EGRESS = 0, 1
+_SIGN = -(1 << 63)
 ALL_PROTOCOLS = -1
 
 
@@ -119,7 +120,7 @@ class RuleColumn(IntEnum):
 
 
 class PrefixBlock(IntEnum):
-    """Columns of ``blocks``: entries of prefix lists and the blocks of VPCs."""
+    """Columns of ``blocks``: entries of prefix lists, each list's rising and apart from each other, and the blocks of VPCs."""
 
     FAMILY = 0
     NET_HI = 1
@@ -335,6 +336,26 @@ def in_blocks(tables: Tables, start: int, end: int, family: int, hi: int, lo: in
         ):
             return True
     return False
+
+
+@kernel
+def in_list(tables: Tables, start: int, end: int, family: int, hi: int, lo: int) -> bool:
+    """Whether an address lies in a prefix list: a stretch of ``blocks`` that rise and do not overlap.
+
+    The last block that begins at or before the address is the only one that can have it.
+    """
+    blocks = tables.blocks
+    first, last = start, end
+    while first < last:
+        middle = (first + last) >> 1
+        net_hi, net_lo = blocks[middle, PrefixBlock.NET_HI], blocks[middle, PrefixBlock.NET_LO]
+        # Halves are signed; with the sign turned they rise as addresses do.
+        above = (net_lo ^ _SIGN) > (lo ^ _SIGN) if net_hi == hi else (net_hi ^ _SIGN) > (hi ^ _SIGN)
+        if above:
+            last = middle
+        else:
+            first = middle + 1
+    return in_blocks(tables, max(first - 1, start), first, family, hi, lo)
 
 
 @kernel
