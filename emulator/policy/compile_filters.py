@@ -55,4 +55,4 @@ def packed(ports: Marks, addresses: Marks) -> Matrix:
     words = words_of(rules)
     room = np.zeros((2 * SLOTS, words * BITS), dtype=np.bool_)
     room[:SLOTS, :rules], room[SLOTS:, :rules] = ports.T, addresses.T
-    return (room.reshape(-1, BITS) @ (1 << np.arange(BITS))).reshape(-1, 1)
+    return (room.reshape(2 * SLOTS * words, BITS) @ (1 << np.arange(BITS)))[:, None]

@@ -19,8 +19,6 @@ from emulator.policy.work import Ids, Pool, Work, block_rows, matrix
 from emulator.wire.addresses import net_and_mask
 from emulator.wire.headers import Matrix
 
-_BLOCK = slice(RuleColumn.FAMILY, RuleColumn.MASK_LO + 1)  # a rule's own block, the columns of `PrefixBlock`
-_SPAN = slice(RuleColumn.PEER_START, RuleColumn.PEER_END + 1)
 _LIST, _STALE = ((int(kind), *(0,) * (RuleColumn.ALLOW - RuleColumn.FAMILY)) for kind in (PeerKind.LIST, PeerKind.STALE))
 
 
@@ -58,7 +56,7 @@ class Groups:
             places = [filters.add(rows)[0] for rows in piece.filters]
             rows.append([work.ids.of(group.id), *spans, *places, *everyone.add(piece.everyone + np.array([start, 0]))])
         self.groups = matrix(rows, len(Group))
-        self.filters, self.everyone = filters.matrix, everyone.matrix
+        self.filters, self.everyone = filters.matrix(), everyone.matrix()
 
     def acl(self, acl: NetworkAcl) -> tuple[int, int, int, int]:
         """Where the rows of a network ACL stand among all rules: those of ingress, those of egress."""
@@ -83,7 +81,8 @@ class Groups:
         if not piece.lists:
             return piece.rules
         rows = piece.rules.copy()
-        rows[[row for row, _ in piece.lists], _SPAN] = [self._spans[key] for _, key in piece.lists]
+        for row, key in piece.lists:
+            rows[row, RuleColumn.PEER_START], rows[row, RuleColumn.PEER_END] = self._spans[key]
         return rows
 
 
@@ -95,14 +94,14 @@ def compile_list(prefix_list: PrefixList) -> ListPiece:
 
 def compile_group(ids: Ids, group: SecurityGroup, stale: frozenset[str], lists: dict[str, Marks]) -> GroupPiece:
     """A group by itself; ``stale`` are the groups that its rules name in vain, ``lists`` the address slots of its prefix lists."""
-    ids.of(group.id)
     rules = _rules(group)
     rows = _matrix([rule_row(ids, rule, rule.id, isinstance(rule.peer, GroupPeer) and rule.peer.group in stale) for rule in rules])
     listed = [(row, rule.peer.list) for row, rule in enumerate(rules) if isinstance(rule.peer, ListPeer)]
     ports, addresses = port_marks(rows), np.zeros((len(rows), SLOTS), dtype=np.bool_)
     kinds = rows[:, RuleColumn.PEER]
     addresses[kinds == PeerKind.GROUP] = True
-    addresses[kinds == PeerKind.BLOCK] = address_marks(rows[kinds == PeerKind.BLOCK, _BLOCK])
+    blocks = rows[kinds == PeerKind.BLOCK, RuleColumn.FAMILY : RuleColumn.MASK_LO + 1]
+    addresses[kinds == PeerKind.BLOCK] = address_marks(blocks)
     for row, key in listed:
         addresses[row] = lists[key]
     ingress = len(group.ingress)

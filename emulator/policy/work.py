@@ -113,7 +113,6 @@ class Pool:
         self._pieces.append(piece)
         return start, self._rows
 
-    @property
     def matrix(self) -> Matrix:
         """The whole; one row of zeros if there is none, so that kernels always find a row."""
         return np.concatenate(self._pieces) if self._rows else np.zeros((1, self._columns), dtype=np.int64)
