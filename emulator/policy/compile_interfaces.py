@@ -1,15 +1,16 @@
 """Interfaces → rows, their groups and their addresses, each a piece that is used again as long as nothing in it changes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from emulator.model.entities import Instance, NetworkInterface, Policy, Subnet
 from emulator.model.joined import InterfaceEndpoint, Node
 from emulator.policy.conntrack import GATEWAY_STREAM_NS, GATEWAY_TCP_NS, GATEWAY_UDP_NS
-from emulator.policy.tables import Eni, Group, PlaceKind
+from emulator.policy.filters import words_of
+from emulator.policy.tables import Eni, Group, Membership, PlaceKind
 from emulator.policy.work import Ids, Work, matrix
 from emulator.wire.addresses import Halves, halves
 from emulator.wire.headers import Matrix
@@ -19,6 +20,11 @@ NITRO_V6_FAMILIES = ("m8", "c8", "r8", "x8", "i8", "p6", "g7")
 DEFAULT_TCP_S, NITRO_V6_TCP_S, DEFAULT_UDP_S, DEFAULT_STREAM_S = 432_000, 350, 30, 180
 OUTSIDE, NOTHING = 0, Halves(0, 0)
 Span = tuple[int, int]
+_WAYS = (
+    (Membership.INGRESS, Group.INGRESS, Group.INGRESS_END, Group.INGRESS_FILTER),
+    (Membership.EGRESS, Group.EGRESS, Group.EGRESS_END, Group.EGRESS_FILTER),
+)
+_words: Callable[..., Any] = words_of  # plain arithmetic, which takes whole columns as well
 
 
 def established_default_s(instance_type: str) -> int:
@@ -69,10 +75,21 @@ class Interfaces:
         ends = np.cumsum([0, *(len(piece.groups) for piece in pieces)])
         if pieces:
             self.enis[:, Eni.GROUPS], self.enis[:, Eni.GROUPS_END] = ends[:-1], ends[1:]
-        rows = np.zeros(len(ids), dtype=np.int64)
-        rows[groups[:, Group.ID]] = np.arange(len(groups))
-        members = np.array([group for piece in pieces for group in piece.groups] or [0], dtype=np.int64)
-        self.memberships: Matrix = np.stack([members, rows[members]], axis=1)
+        members = [group for piece in pieces for group in piece.groups]
+        self.memberships = _memberships(members, groups, len(ids))
+
+
+def _memberships(members: list[int], groups: Matrix, ids: int) -> Matrix:
+    """A row for each of these ids of groups; ``ids`` is how many ids there are."""
+    rows = np.zeros((max(len(members), 1), len(Membership)), dtype=np.int64)
+    if members:
+        row_of = np.zeros(ids, dtype=np.int64)
+        row_of[groups[:, Group.ID]] = np.arange(len(groups))
+        rows[:, Membership.GROUP_ID], rows[:, Membership.GROUP_ROW] = members, row_of[members]
+        group = groups[row_of[members]]
+        for way, first, last, slots in _WAYS:
+            rows[:, way], rows[:, way + 1], rows[:, way + 2] = group[:, first], _words(group[:, last] - group[:, first]), group[:, slots]
+    return rows
 
 
 def compile_interface(ids: Ids, eni: NetworkInterface, instance: Instance, subnet: Subnet, policy: Policy) -> InterfacePiece:

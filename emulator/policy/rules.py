@@ -9,7 +9,7 @@ entries are rows of the same matrix and go through the same `miss`.
 from typing import NamedTuple
 
 from emulator.kernels import kernel
-from emulator.policy.filters import BITS, SLOTS, address_slot, lowest_bit, port_slot, words_of
+from emulator.policy.filters import BITS, SLOTS, address_slot, lowest_bit, port_slot
 from emulator.policy.reasons import Miss
 from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PeerKind, RuleColumn, Tables, in_list, row_of
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP
@@ -37,6 +37,7 @@ class Subject(NamedTuple):
 
 _FAMILY, _PROTOCOL, _PORT, _TYPE, _CODE = int(Miss.FAMILY), int(Miss.PROTOCOL), int(Miss.PORT), int(Miss.TYPE), int(Miss.CODE)
 _BLOCK, _LIST, _GROUP, _IDENTITY, _STALE = int(Miss.BLOCK), int(Miss.LIST), int(Miss.GROUP), int(Miss.IDENTITY), int(Miss.STALE)
+_INGRESS, _EGRESS = int(Membership.INGRESS), int(Membership.EGRESS)
 _PEER_BLOCK, _PEER_LIST, _PEER_GROUP, _PEER_STALE = (int(kind) for kind in PeerKind)
 
 
@@ -135,20 +136,15 @@ def first_match(tables: Tables, eni: int, direction: int, subject: Subject) -> M
     any_rule, lost = 0, 0
     # A later fragment shows no port, so its port slot says nothing.
     port = port_slot(subject.protocol, subject.port) if subject.port != ALL else ALL
-    address = address_slot(subject.family, subject.hi, subject.lo)
+    address = SLOTS + address_slot(subject.family, subject.hi, subject.lo)
+    way = _INGRESS if direction == INGRESS else _EGRESS
     for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
-        group = tables.memberships[at, Membership.GROUP_ROW]
-        start, end = direction_start(tables, group, direction), direction_end(tables, group, direction)
-        if start == end:
-            continue
-        any_rule = 1
-        words = words_of(end - start)
-        by_port = tables.groups[group, Group.INGRESS_FILTER] if direction == INGRESS else tables.groups[group, Group.EGRESS_FILTER]
-        by_address = by_port + (SLOTS + address) * words
+        start, words, slots = tables.memberships[at, way], tables.memberships[at, way + 1], tables.memberships[at, way + 2]
         for word in range(words):
-            candidates = tables.filters[by_address + word, 0]
+            any_rule = 1
+            candidates = tables.filters[slots + address * words + word, 0]
             if port != ALL:
-                candidates &= tables.filters[by_port + port * words + word, 0]
+                candidates &= tables.filters[slots + port * words + word, 0]
             while candidates != 0:
                 rule = start + word * BITS + lowest_bit(candidates)
                 if service_miss(tables, rule, subject) == 0:

@@ -70,10 +70,20 @@ class Eni(IntEnum):
 
 
 class Membership(IntEnum):
-    """Columns of ``memberships``: the groups of each interface, one after another."""
+    """Columns of ``memberships``: the groups of each interface, one after another; a row is one cache line.
+
+    It has all that a search for the first match asks of a group: in each direction the first row of its rules, how many
+    words they take in ``filters``, and where these begin.
+    """
 
     GROUP_ID = 0
     GROUP_ROW = 1
+    INGRESS = 2
+    INGRESS_WORDS = 3
+    INGRESS_FILTER = 4
+    EGRESS = 5
+    EGRESS_WORDS = 6
+    EGRESS_FILTER = 7
 
 
 class Group(IntEnum):
