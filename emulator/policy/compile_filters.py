@@ -1,58 +1,54 @@
-"""Rules → the slots in which they stand (see `filters`), whole columns at once.
+"""Rules → the slots in which they stand (see `filters`).
 
-A rule may stand in a slot too many, never in one too few: a wide range of ports and a wide block stand in all.
+A rule may stand in a slot too many, never in one too few: a wide range of ports and a wide block stand everywhere.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from emulator.policy.filters import BITS, SLOTS, network_slot, service_slot, words_of
-from emulator.policy.tables import ALL_PROTOCOLS, PrefixBlock, RuleColumn
+from emulator.policy.filters import BITS, SLOTS, network_slot, port_slot, words_of
+from emulator.policy.tables import ALL_PROTOCOLS
 from emulator.wire.headers import TCP, UDP, Matrix
 
-_service_slots: Callable[..., Any] = service_slot  # plain arithmetic, which takes whole columns as well
-_network_slots: Callable[..., Any] = network_slot
-Marks = npt.NDArray[np.bool_]
+Slots = Sequence[int]
+EVERYWHERE: Slots = range(SLOTS)
+NOWHERE: Slots = ()
 _56_BITS = (1 << 56) - 1
+_WORD = (1 << BITS) - 1
 
 
-def port_marks(rules: Matrix) -> Marks:
-    """The port slots of each rule: (n, SLOTS)."""
-    protocol, first, last = rules[:, RuleColumn.PROTOCOL], rules[:, RuleColumn.FROM], rules[:, RuleColumn.TO]
-    has_ports = (protocol == TCP) | (protocol == UDP)
-    shown = np.where(has_ports, last - first + 1, 1)
-    everywhere = (protocol == ALL_PROTOCOLS) | (shown >= SLOTS)
-    rule, offset = _each(np.where(everywhere, 0, shown))
-    marks = np.repeat(everywhere[:, None], SLOTS, axis=1)
-    marks[rule, _service_slots(protocol[rule], np.where(has_ports, first, 0)[rule] + offset)] = True
-    return marks
+def service_slots(protocol: int, first: int, last: int) -> Slots:
+    """The port slots of a protocol and its ports."""
+    if protocol not in (TCP, UDP):
+        return EVERYWHERE if protocol == ALL_PROTOCOLS else (port_slot(protocol, 0),)
+    return EVERYWHERE if last - first + 1 >= SLOTS else [port_slot(protocol, port) for port in range(first, last + 1)]
 
 
-def address_marks(blocks: Matrix) -> Marks:
-    """The address slots of each block, columns `PrefixBlock`: (n, SLOTS)."""
-    family, net_hi, net_lo, mask_hi, mask_lo = (blocks[:, column] for column in PrefixBlock)
-    network = np.where(family == 4, (net_lo & 0xFFFFFFFF) >> 8, net_hi >> 8)
-    free = np.where(family == 4, (~mask_lo >> 8) & 0xFFFFFF, (~mask_hi >> 8) & _56_BITS)  # the bits of a network that may be anything
-    everywhere = free >= SLOTS
-    block, offset = _each(np.where(everywhere, 0, free + 1))
-    marks = np.repeat(everywhere[:, None], SLOTS, axis=1)
-    marks[block, _network_slots(network[block] + offset)] = True
-    return marks
+def block_slots(family: int, net_hi: int, net_lo: int, mask_hi: int, mask_lo: int) -> Slots:
+    """The address slots of a block."""
+    if family == 4:
+        network, free = (net_lo & 0xFFFFFFFF) >> 8, (~mask_lo >> 8) & 0xFFFFFF
+    else:
+        network, free = net_hi >> 8, (~mask_hi >> 8) & _56_BITS
+    # ``free`` are the bits of a slot's network that may be anything: 0, 1, 3, 7, …
+    return EVERYWHERE if free >= SLOTS else [network_slot(network + offset) for offset in range(free + 1)]
 
 
-def _each(counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Every row so many times, and which time it is: counts (2, 0, 3) give rows (0, 0, 2, 2, 2) and times (0, 1, 0, 1, 2)."""
-    before = np.cumsum(counts) - counts
-    return np.repeat(np.arange(len(counts)), counts), np.arange(counts.sum()) - np.repeat(before, counts)
+def filter_rows(services: Sequence[Slots], peers: Sequence[Slots]) -> Matrix:
+    """The rows of ``filters`` of one direction, of whose rules these are the port slots and the address slots."""
+    marks = *_marks(services), *_marks(peers)
+    shifts = [word * BITS for word in range(words_of(len(services)))]
+    return np.array([mark >> shift & _WORD for mark in marks for shift in shifts], dtype=np.int64).reshape(-1, 1)
 
 
-def packed(ports: Marks, addresses: Marks) -> Matrix:
-    """The rows of ``filters`` of the rules of one direction, a bit a rule."""
-    rules = len(ports)
-    words = words_of(rules)
-    room = np.zeros((2 * SLOTS, words * BITS), dtype=np.bool_)
-    room[:SLOTS, :rules], room[SLOTS:, :rules] = ports.T, addresses.T
-    return (room.reshape(2 * SLOTS * words, BITS) @ (1 << np.arange(BITS)))[:, None]
+def _marks(rules: Sequence[Slots]) -> list[int]:
+    """For each slot the rules that stand in it, a bit a rule."""
+    marks, everywhere = [0] * SLOTS, 0
+    for number, slots in enumerate(rules):
+        if slots is EVERYWHERE:
+            everywhere |= 1 << number
+        else:
+            for slot in slots:
+                marks[slot] |= 1 << number
+    return [mark | everywhere for mark in marks]

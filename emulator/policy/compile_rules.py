@@ -12,8 +12,7 @@ import numpy as np
 from emulator.model.edits import is_stale
 from emulator.model.groups import AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, Peer, PrefixList, Rule, SecurityGroup
 from emulator.model.services import ANY_PORTS, TCP, UDP
-from emulator.policy.compile_filters import Marks, address_marks, packed, port_marks
-from emulator.policy.filters import SLOTS
+from emulator.policy.compile_filters import EVERYWHERE, NOWHERE, Slots, block_slots, filter_rows, service_slots
 from emulator.policy.tables import Group, PeerKind, RuleColumn
 from emulator.policy.work import Ids, Pool, Work, block_rows, matrix
 from emulator.wire.addresses import net_and_mask
@@ -26,7 +25,7 @@ class ListPiece(NamedTuple):
     """A prefix list: its rows of ``blocks``, and the address slots in which it stands."""
 
     blocks: Matrix
-    marks: Marks
+    slots: Slots
 
 
 class GroupPiece(NamedTuple):
@@ -50,11 +49,11 @@ class Groups:
         self._spans = {key: work.blocks.add(piece.blocks) for key, piece in self._lists.items()}
         filters, everyone, rows = Pool(1), Pool(2), []
         for group in work.topology.all(SecurityGroup):
-            piece = self._group(group)
+            number, piece = work.ids.of(group.id), self._group(group)
             start, end = self.rules.add(self._placed(piece))
             spans = start, start + piece.ingress, start + piece.ingress, end
             places = [filters.add(rows)[0] for rows in piece.filters]
-            rows.append([work.ids.of(group.id), *spans, *places, *everyone.add(piece.everyone + np.array([start, 0]))])
+            rows.append([number, *spans, *places, *everyone.add(piece.everyone + np.array([start, 0]))])
         self.groups = matrix(rows, len(Group))
         self.filters, self.everyone = filters.matrix(), everyone.matrix()
 
@@ -73,8 +72,8 @@ class Groups:
         stale = frozenset(key for key, rule in named.items() if is_stale(self._work.topology, group, rule))
         lists = {rule.peer.list: self._lists[rule.peer.list] for rule in _rules(group) if isinstance(rule.peer, ListPeer)}
         sources = group, stale, *(self._work.topology.entities[key] for key in lists)
-        marks = {key: piece.marks for key, piece in lists.items()}
-        return self._work.ids.pieces.of(group.id, sources, lambda: compile_group(self._work.ids, group, stale, marks))
+        slots = {key: piece.slots for key, piece in lists.items()}
+        return self._work.ids.pieces.of(group.id, sources, lambda: compile_group(self._work.ids, group, stale, slots))
 
     def _placed(self, piece: GroupPiece) -> Matrix:
         """A group's rows of ``rules``, which say where their prefix lists stand."""
@@ -89,25 +88,28 @@ class Groups:
 def compile_list(prefix_list: PrefixList) -> ListPiece:
     """A prefix list by itself: its blocks apart from each other and rising, so that one look-up tells whether one has an address."""
     blocks = block_rows(collapse_addresses(prefix_list.entries))  # type: ignore[type-var]  # all are of one family
-    return ListPiece(blocks, np.any(address_marks(blocks), axis=0))
+    return ListPiece(blocks, sorted({slot for row in blocks.tolist() for slot in block_slots(*row)}))
 
 
-def compile_group(ids: Ids, group: SecurityGroup, stale: frozenset[str], lists: dict[str, Marks]) -> GroupPiece:
+def compile_group(ids: Ids, group: SecurityGroup, stale: frozenset[str], lists: dict[str, Slots]) -> GroupPiece:
     """A group by itself; ``stale`` are the groups that its rules name in vain, ``lists`` the address slots of its prefix lists."""
-    rules = _rules(group)
-    rows = _matrix([rule_row(ids, rule, rule.id, isinstance(rule.peer, GroupPeer) and rule.peer.group in stale) for rule in rules])
+    rules, ingress = _rules(group), len(group.ingress)
+    rows = [rule_row(ids, rule, rule.id, isinstance(rule.peer, GroupPeer) and rule.peer.group in stale) for rule in rules]
     listed = [(row, rule.peer.list) for row, rule in enumerate(rules) if isinstance(rule.peer, ListPeer)]
-    ports, addresses = port_marks(rows), np.zeros((len(rows), SLOTS), dtype=np.bool_)
-    kinds = rows[:, RuleColumn.PEER]
-    addresses[kinds == PeerKind.GROUP] = True
-    blocks = rows[kinds == PeerKind.BLOCK, RuleColumn.FAMILY : RuleColumn.MASK_LO + 1]
-    addresses[kinds == PeerKind.BLOCK] = address_marks(blocks)
-    for row, key in listed:
-        addresses[row] = lists[key]
-    ingress = len(group.ingress)
-    filters = packed(ports[:ingress], addresses[:ingress]), packed(ports[ingress:], addresses[ingress:])
-    everyone = np.flatnonzero(rows[:, RuleColumn.EVERYONE])
-    return GroupPiece(rows, ingress, listed, filters, np.stack([everyone, everyone >= ingress], axis=1))
+    services = [service_slots(*row[RuleColumn.PROTOCOL : RuleColumn.TO + 1]) for row in rows]
+    peers = [_peer_slots(row, rule.peer, lists) for row, rule in zip(rows, rules, strict=True)]
+    filters = filter_rows(services[:ingress], peers[:ingress]), filter_rows(services[ingress:], peers[ingress:])
+    everyone = [[number, int(number >= ingress)] for number, row in enumerate(rows) if row[RuleColumn.EVERYONE]]
+    return GroupPiece(_matrix(rows), ingress, listed, filters, np.array(everyone, dtype=np.int64).reshape(-1, 2))
+
+
+def _peer_slots(row: list[int], peer: Peer, lists: dict[str, Slots]) -> Slots:
+    """The address slots of a rule; the members of a group may have any address, and a stale rule matches none."""
+    if isinstance(peer, ListPeer):
+        return lists[peer.list]
+    if isinstance(peer, GroupPeer):
+        return NOWHERE if row[RuleColumn.PEER] == PeerKind.STALE else EVERYWHERE
+    return block_slots(*row[RuleColumn.FAMILY : RuleColumn.MASK_LO + 1])
 
 
 def rule_row(ids: Ids, rule: Rule | AclRule, name: str, stale: bool = False) -> list[int]:

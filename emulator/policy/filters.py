@@ -8,8 +8,8 @@ cost hardly grows with the number of rules.
     port slot      protocol and port; ICMP and protocols without ports by the protocol; a wide range stands in all
     address slot   the first 24 bits of IPv4, the first 56 of IPv6; a wide block and another group stand in all
 
-In ``filters`` a direction of a group takes 2 × `SLOTS` × words rows, `BITS` rules a word, port slots first; they are made
-by `compile_filters`, for which the slots are given by the same functions, of whole columns.
+In ``filters`` a direction of a group takes 2 × `SLOTS` × words rows, `BITS` rules a word, port slots first (see
+`compile_filters`).
 """
 
 from emulator.kernels import kernel
@@ -26,15 +26,11 @@ def words_of(rules: int) -> int:
 
 
 @kernel
-def service_slot(protocol: int, port: int) -> int:
-    """Where a protocol and a port stand, 0 for the port of a protocol without."""
-    return (port ^ (port >> 6) ^ (port >> 12) ^ (protocol * 11)) & (SLOTS - 1)
-
-
-@kernel
 def port_slot(protocol: int, port: int) -> int:
-    """Where a packet stands that shows this protocol and, if that has ports, this port."""
-    return service_slot(protocol, port if protocol in (TCP, UDP) else 0)
+    """Where a protocol and port stand; protocols without ports have port 0."""
+    if protocol not in (TCP, UDP):
+        port = port * 0
+    return (port ^ (port >> 6) ^ (port >> 12) ^ (protocol * 11)) & (SLOTS - 1)
 
 
 @kernel

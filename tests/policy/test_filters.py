@@ -146,8 +146,8 @@ def test_a_protocol_without_ports_stands_in_one_slot():
 
 def filled(*rules, lists=()):
     """The port slots and the address slots that each of a group's rules stands in; ``sg-gone`` is no group."""
-    marks = {found.id: compile_list(found).marks for found in lists}
-    piece = compile_group(Ids(), SecurityGroup("g", "lab", rules, id="sg-g"), frozenset({"sg-gone"}), marks)
+    slots_of = {found.id: compile_list(found).slots for found in lists}
+    piece = compile_group(Ids(), SecurityGroup("g", "lab", rules, id="sg-g"), frozenset({"sg-gone"}), slots_of)
     words, (filters, nothing) = words_of(len(rules)), piece.filters
     assert filters.shape == (2 * SLOTS * words, 1)
     assert nothing.shape == (0, 1)
