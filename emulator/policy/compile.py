@@ -104,7 +104,7 @@ def compile_tables(topology: Topology, ids: Ids) -> Tables:
     work.place(INTERNET, PlaceKind.OUTSIDE, 0)
     groups = Groups(work)
     vpcs = work.vpcs()
-    rows, spans = routes(work)
+    rows, order, spans = routes(work)
     joined = Gateways(work, spans)
     subnets = work.subnets(spans, groups)
     interfaces = Interfaces(work, joined.endpoint_listeners, groups.groups)
@@ -123,6 +123,7 @@ def compile_tables(topology: Topology, ids: Ids) -> Tables:
         subnets=subnets,
         vpcs=vpcs,
         routes=rows,
+        route_order=order,
         gateways=joined.gateways,
         links=lanes,
         faults=faults,

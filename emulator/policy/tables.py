@@ -197,6 +197,17 @@ class RouteColumn(IntEnum):
     BLACKHOLE = 7
 
 
+class RouteOrder(IntEnum):
+    """Columns of ``route_order``, as many rows as ``routes``, for the search in a large table.
+
+    ROW : the table's rows of ``routes`` in the order of addresses: a block before those inside it, of one block the winner last
+    WIDER : which row to ask if this one, by its number in ``routes``, does not take an address; -1 if none is left
+    """
+
+    ROW = 0
+    WIDER = 1
+
+
 LOCAL = 0  # a route's TARGET when it is ``local``
 
 
@@ -291,6 +302,7 @@ class Tables(NamedTuple):
     subnets: Matrix
     vpcs: Matrix
     routes: Matrix
+    route_order: Matrix
     gateways: Matrix
     links: Matrix
     faults: Matrix
@@ -349,6 +361,12 @@ def in_blocks(tables: Tables, start: int, end: int, family: int, hi: int, lo: in
 
 
 @kernel
+def is_above(hi: int, lo: int, other_hi: int, other_lo: int) -> bool:
+    """Whether an address is greater than another: halves are signed, and with the sign turned they rise as addresses do."""
+    return (lo ^ _SIGN) > (other_lo ^ _SIGN) if hi == other_hi else (hi ^ _SIGN) > (other_hi ^ _SIGN)
+
+
+@kernel
 def in_list(tables: Tables, start: int, end: int, family: int, hi: int, lo: int) -> bool:
     """Whether an address lies in a prefix list: a stretch of ``blocks`` that rise and do not overlap.
 
@@ -358,10 +376,7 @@ def in_list(tables: Tables, start: int, end: int, family: int, hi: int, lo: int)
     first, last = start, end
     while first < last:
         middle = (first + last) >> 1
-        net_hi, net_lo = blocks[middle, PrefixBlock.NET_HI], blocks[middle, PrefixBlock.NET_LO]
-        # Halves are signed; with the sign turned they rise as addresses do.
-        above = (net_lo ^ _SIGN) > (lo ^ _SIGN) if net_hi == hi else (net_hi ^ _SIGN) > (hi ^ _SIGN)
-        if above:
+        if is_above(blocks[middle, PrefixBlock.NET_HI], blocks[middle, PrefixBlock.NET_LO], hi, lo):
             last = middle
         else:
             first = middle + 1
