@@ -117,7 +117,7 @@ class Engine:
         """Another engine at the same moment, for a what-if."""
         twin = copy.copy(self)
         twin.state = self.snapshot()
-        twin.ids = copy.deepcopy(self.ids)
+        twin.ids = self.ids.copy()
         return twin
 
     def inject(self, header: Matrix, place: int, at_ns: int) -> int:

@@ -87,7 +87,7 @@ class Rule:
             return replace(self, ports=(0, 65535)) if self.ports == ANY_PORTS else self
         if self.protocol in (ICMP, ICMPV6):
             return self  # all types with one code is no rule, and must not become all of both (SG-20)
-        return replace(self, ports=ANY_PORTS)
+        return self if self.ports == ANY_PORTS else replace(self, ports=ANY_PORTS)
 
     def content(self) -> tuple[int, tuple[int, int], str]:
         """What makes two rules the same one: everything but the description (SG-51)."""
@@ -106,12 +106,14 @@ def block(text: str) -> Block:
 
 def identify(rules: tuple[Rule, ...], group_id: str, direction: Direction) -> tuple[Rule, ...]:
     """The rules in canonical form, each with an id that depends on its content alone."""
-    done = []
-    for rule in rules:
-        rule = rule.canonical()
-        digest = hashlib.sha256(repr((group_id, int(direction), rule.content())).encode()).hexdigest()
-        done.append(rule if rule.id else replace(rule, id=f"sgr-{digest[:17]}"))
-    return tuple(done)
+    return tuple(_identified(rule.canonical(), group_id, direction) for rule in rules)
+
+
+def _identified(rule: Rule, group_id: str, direction: Direction) -> Rule:
+    if rule.id:
+        return rule
+    digest = hashlib.sha256(repr((group_id, int(direction), rule.content())).encode()).hexdigest()
+    return replace(rule, id=f"sgr-{digest[:17]}")
 
 
 ALLOW_ALL = Rule(ALL, ANY_PORTS, EVERYONE[0])

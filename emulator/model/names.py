@@ -232,8 +232,9 @@ def _rules(resolver: _Resolver, rules: tuple[Rule, ...], group: SecurityGroup, d
             elif peer.group not in resolver.table:
                 peer = GroupPeer((resolver.find(peer.group, (SecurityGroup,), home) or [peer.group])[0])
         elif isinstance(peer, ListPeer):
-            peer = ListPeer(resolver.one(peer.list, (PrefixList,), home, rule if rule.place else group, what))
-        done.append(replace(rule, peer=peer))
+            found = resolver.one(peer.list, (PrefixList,), home, rule if rule.place else group, what)
+            peer = peer if found == peer.list else ListPeer(found)
+        done.append(rule if peer is rule.peer else replace(rule, peer=peer))
     return tuple(done)
 
 
@@ -294,6 +295,12 @@ def _link(resolver: _Resolver, link: Link) -> Link:
     return replace(link, between=(one, other))
 
 
+def _filled(entity: "Entity", fields: dict[str, object]) -> "Entity":
+    """An entity with these fields; itself if it has them, so that an edit leaves what it does not touch as it is."""
+    others = {name: value for name, value in fields.items() if getattr(entity, name) != value}
+    return replace(entity, **others) if others else entity  # type: ignore[arg-type]
+
+
 def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Entity"], list[Link], list[str]]:
     """Every entity by id with its references as ids, the links likewise, and the troubles found."""
     resolver = _Resolver(_with_defaults(entities))
@@ -343,5 +350,5 @@ def resolve(entities: list["Entity"], links: list[Link]) -> tuple[dict[str, "Ent
                 fields["accepter"] = resolver.one(entity.accepter, (Vpc,), "", entity, what)
             case _ if type(entity) in names_joined.PREFIX:
                 fields |= names_joined.resolved_fields(resolver, entity, home, what, default_of.get(home, ""))
-        table[key] = replace(entity, **fields)  # type: ignore[arg-type]
+        table[key] = _filled(entity, fields)
     return table, [_link(resolver, link) for link in links], resolver.problems

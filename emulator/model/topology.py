@@ -174,7 +174,14 @@ class Topology:
 
     def all(self, kind: type[E]) -> Iterator[E]:
         """Every entity of one kind, in the order of declaration."""
-        return (entity for entity in self.entities.values() if isinstance(entity, kind))
+        if kind not in self._kinds:
+            self._kinds[kind] = tuple(entity for entity in self.entities.values() if isinstance(entity, kind))
+        return iter(self._kinds[kind])
+
+    @cached_property
+    def _kinds(self) -> dict[type, tuple[Any, ...]]:
+        """The entities of each kind that was asked for."""
+        return {}
 
     def get(self, key: str, kind: type[E]) -> E:
         """The entity of that id and kind.
@@ -197,7 +204,15 @@ class Topology:
 
     def interfaces_of(self, instance_id: str) -> list[NetworkInterface]:
         """An instance's interfaces, the primary first."""
-        return [eni for eni in self.all(NetworkInterface) if eni.instance == instance_id]
+        return list(self._interfaces.get(instance_id, ()))
+
+    @cached_property
+    def _interfaces(self) -> dict[str, list[NetworkInterface]]:
+        """The interfaces of each instance, by its id."""
+        found: dict[str, list[NetworkInterface]] = {}
+        for eni in self.all(NetworkInterface):
+            found.setdefault(eni.instance, []).append(eni)
+        return found
 
     @cached_property
     def owners(self) -> dict[Address, list[str]]:

@@ -1,9 +1,13 @@
 """Who has which address, and what lies between two places → rows."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from emulator.model.entities import ExternalHost, Instance, NatGateway, NetworkInterface, Subnet
+from emulator.model.entities import ExternalHost, Instance, NatGateway, Subnet
 from emulator.model.joined import CustomerNetwork, InterfaceEndpoint, NetworkLoadBalancer
+from emulator.policy.compile_interfaces import NOTHING
 from emulator.policy.joined_columns import FaultColumn
 from emulator.policy.tables import (
     Cell,
@@ -11,27 +15,22 @@ from emulator.policy.tables import (
     PlaceKind,
 )
 from emulator.policy.work import Work, matrix
-from emulator.wire.addresses import Halves, halves
+from emulator.wire.addresses import halves
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Matrix
 
-_NOTHING = Halves(0, 0)
+_mix: Callable[..., Any] = mix  # plain arithmetic, which takes whole columns as well
 
 
-def index(work: Work) -> Matrix:
-    """The hash table of addresses, private ones by VPC, public ones and hosts outside under scope 0."""
+def index(work: Work, cells: list[list[int]]) -> Matrix:
+    """The hash table of addresses, private ones by VPC, public ones and hosts outside under scope 0.
+
+    Parameters
+    ----------
+    cells : rows of the addresses of instances' interfaces
+    """
     topology, ids = work.topology, work.ids
-    cells: list[list[int]] = []
-    for eni in topology.all(NetworkInterface):
-        number, vpc = ids.of(eni.id), ids.of(topology.get(eni.subnet, Subnet).vpc)
-        public = dict(eni.public_ips)
-        for address in eni.private_ips:
-            other = halves(public[address]) if address in public else _NOTHING
-            cells.append([vpc, *halves(address), number, *other])
-            if address.version == 6:
-                cells.append([0, *halves(address), number, *halves(address)])
-            elif address in public:
-                cells.append([0, *other, number, *halves(address)])
+    cells = list(cells)
     pairs = [
         (ids.of(topology.get(nat.subnet, Subnet).vpc), ids.of(nat.id), private, public)
         for nat in topology.all(NatGateway)
@@ -40,7 +39,7 @@ def index(work: Work) -> Matrix:
     served: list[InterfaceEndpoint | NetworkLoadBalancer] = [*topology.all(InterfaceEndpoint), *topology.all(NetworkLoadBalancer)]
     pairs += [(ids.of(one.vpc), ids.of(node.interface), node.private_ip, node.public_ip) for one in served for node in one.nodes]
     for vpc, number, private, elastic in pairs:
-        other = halves(elastic) if elastic is not None else _NOTHING
+        other = halves(elastic) if elastic is not None else NOTHING
         cells.append([vpc, *halves(private), number, *other])
         if elastic is not None:
             cells.append([0, *other, number, *halves(private)])
@@ -51,15 +50,24 @@ def index(work: Work) -> Matrix:
         )
         number = work.place(host.id, PlaceKind.OUTSIDE, behind)
         cells += [[0, *halves(address), number, 0, 0] for address in host.ips]
+    return _hashed(np.array(cells, dtype=np.int64).reshape(len(cells), len(Cell)))
+
+
+def _hashed(cells: Matrix) -> Matrix:
+    """Rows in a table at most half full, each at or behind its place; of two for one address the later stays."""
     capacity = 16
     while capacity < 2 * len(cells):
         capacity *= 2
-    table = np.zeros((capacity, len(Cell)), dtype=np.int64)
-    for cell in cells:
-        slot = mix(mix(mix(0, cell[0]), cell[1]), cell[2]) & (capacity - 1)
-        while table[slot, Cell.OWNER] and list(table[slot, : Cell.OWNER]) != cell[: Cell.OWNER]:
+    scope, hi, lo = cells[:, Cell.SCOPE], cells[:, Cell.HI], cells[:, Cell.LO]
+    places = (_mix(_mix(_mix(0, scope), hi), lo) & (capacity - 1)).tolist()
+    keys = list(zip(scope.tolist(), hi.tolist(), lo.tolist(), strict=True))
+    standing: list[int] = [-1] * capacity
+    for row, slot in enumerate(places):
+        while standing[slot] >= 0 and keys[standing[slot]] != keys[row]:
             slot = (slot + 1) & (capacity - 1)
-        table[slot] = cell
+        standing[slot] = row
+    table, taken = np.zeros((capacity, len(Cell)), dtype=np.int64), np.array(standing)
+    table[taken >= 0] = cells[taken[taken >= 0]]
     return table
 
 

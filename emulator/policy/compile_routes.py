@@ -21,7 +21,8 @@ from emulator.model.joined import (
     TransitGatewayRouteTable,
 )
 from emulator.model.validate import contains
-from emulator.policy.tables import LOCAL, RouteColumn
+from emulator.policy.routes import FEW
+from emulator.policy.tables import LOCAL, RouteColumn, RouteOrder
 from emulator.policy.work import Work, matrix
 from emulator.wire.addresses import net_and_mask
 from emulator.wire.headers import Matrix
@@ -38,21 +39,39 @@ class _Entry(NamedTuple):
     blackhole: bool = False
 
 
-def routes(work: Work) -> tuple[Matrix, dict[str, tuple[int, int]]]:
-    """All route rows, each table's in winning order, and where each table's stand, by its id."""
+def routes(work: Work) -> tuple[Matrix, Matrix, dict[str, tuple[int, int]]]:
+    """All route rows, each table's in winning order; the order in which a large table is searched; where each table's rows
+    stand, by its id."""
     rows: list[list[int]] = []
+    order: list[list[int]] = []
     spans: dict[str, tuple[int, int]] = {}
     tables: list[tuple[str, list[_Entry]]] = [(table.id, list(_entries(work, table))) for table in work.topology.all(RouteTable)]
     tables += [(table.id, list(_transit_entries(work, table))) for table in work.topology.all(TransitGatewayRouteTable)]
     for key, entries in tables:
         start = len(rows)
-        for entry in sorted(entries, key=lambda entry: (-entry.block.prefixlen, entry.rank)):
+        entries.sort(key=lambda entry: (-entry.block.prefixlen, entry.rank))
+        for entry in entries:
             gone = entry.target != "local" and not _usable(work, entry.target)
             target = LOCAL if entry.target == "local" else work.ids.of(entry.target)
             blackhole = int(entry.blackhole or gone)
             rows.append([work.ids.of(entry.name), entry.block.version, *net_and_mask(entry.block), target, blackhole])
         spans[key] = (start, len(rows))
-    return matrix(rows, len(RouteColumn)), spans
+        order += [[-1, -1] for _ in entries]
+        if len(entries) > FEW:
+            _order([entry.block for entry in entries], start, order)
+    return matrix(rows, len(RouteColumn)), matrix(order, len(RouteOrder)), spans
+
+
+def _order(blocks: list[Block], start: int, order: list[list[int]]) -> None:
+    """Fill in the rows of `RouteOrder` of one table, whose routes have these blocks and stand from ``start`` on."""
+    around: list[int] = []  # the last block and those that it lies in
+    by_address = sorted(range(len(blocks)), key=lambda row: (blocks[row].version, blocks[row].network_address, blocks[row].prefixlen, -row))
+    for place, row in enumerate(by_address):
+        while around and not contains(blocks[around[-1]], blocks[row]):
+            around.pop()
+        order[start + place][RouteOrder.ROW] = start + row
+        order[start + row][RouteOrder.WIDER] = start + around[-1] if around else -1
+        around.append(row)
 
 
 def _usable(work: Work, target: str) -> bool:

@@ -9,9 +9,9 @@ entries are rows of the same matrix and go through the same `miss`.
 from typing import NamedTuple
 
 from emulator.kernels import kernel
-from emulator.policy.filters import BITS, SLOTS, address_slot, lowest_bit, port_slot, words_of
+from emulator.policy.filters import BITS, SLOTS, address_slot, lowest_bit, port_slot
 from emulator.policy.reasons import Miss
-from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PeerKind, PrefixBlock, RuleColumn, Tables, row_of
+from emulator.policy.tables import EGRESS, INGRESS, Eni, Group, Membership, PeerKind, RuleColumn, Tables, in_list, row_of
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP
 
 ALL = -1
@@ -37,6 +37,7 @@ class Subject(NamedTuple):
 
 _FAMILY, _PROTOCOL, _PORT, _TYPE, _CODE = int(Miss.FAMILY), int(Miss.PROTOCOL), int(Miss.PORT), int(Miss.TYPE), int(Miss.CODE)
 _BLOCK, _LIST, _GROUP, _IDENTITY, _STALE = int(Miss.BLOCK), int(Miss.LIST), int(Miss.GROUP), int(Miss.IDENTITY), int(Miss.STALE)
+_INGRESS, _EGRESS = int(Membership.INGRESS), int(Membership.EGRESS)
 _PEER_BLOCK, _PEER_LIST, _PEER_GROUP, _PEER_STALE = (int(kind) for kind in PeerKind)
 
 
@@ -54,56 +55,58 @@ def is_member(tables: Tables, eni_id: int, group_id: int) -> bool:
 
 @kernel
 def miss(tables: Tables, rule: int, subject: Subject) -> int:
-    """The fields on which a rule fails for a subject, as bits of `Miss`; 0 is a match.
+    """The fields on which a rule fails for a subject, as bits of `Miss`; 0 is a match."""
+    return service_miss(tables, rule, subject) | peer_miss(tables, rule, subject)
+
+
+@kernel
+def service_miss(tables: Tables, rule: int, subject: Subject) -> int:
+    """The same of protocol, ports, type and code alone.
 
     Ports count for tcp and udp only, type and code for icmp and icmpv6 only; a port of a packet that shows none
     (-1, a later fragment) is matched by all ports alone (FB-32).
     """
     rules = tables.rules
-    bits = 0
     protocol = rules[rule, RuleColumn.PROTOCOL]
     if protocol != ALL and protocol != subject.protocol:
-        bits |= _PROTOCOL
-    elif protocol in (TCP, UDP):
+        return _PROTOCOL
+    if protocol in (TCP, UDP):
         first, last = rules[rule, RuleColumn.FROM], rules[rule, RuleColumn.TO]
         if not (first <= subject.port <= last) and not (subject.port == ALL and first == 0 and last == 65535):
-            bits |= _PORT
+            return _PORT
     elif protocol in (ICMP, ICMPV6):
         kind, code = rules[rule, RuleColumn.FROM], rules[rule, RuleColumn.TO]
         if kind != ALL and kind != subject.type:
-            bits |= _TYPE
-        elif code != ALL and code != subject.code:
-            bits |= _CODE
+            return _TYPE
+        if code != ALL and code != subject.code:
+            return _CODE
+    return 0
+
+
+@kernel
+def peer_miss(tables: Tables, rule: int, subject: Subject) -> int:
+    """The same of the other side alone."""
+    rules = tables.rules
     peer = rules[rule, RuleColumn.PEER]
     if peer == _PEER_BLOCK:
         if rules[rule, RuleColumn.FAMILY] != subject.family:
-            bits |= _FAMILY
-        elif (subject.hi & rules[rule, RuleColumn.MASK_HI]) != rules[rule, RuleColumn.NET_HI] or (
+            return _FAMILY
+        if (subject.hi & rules[rule, RuleColumn.MASK_HI]) != rules[rule, RuleColumn.NET_HI] or (
             subject.lo & rules[rule, RuleColumn.MASK_LO]
         ) != rules[rule, RuleColumn.NET_LO]:
-            bits |= _BLOCK
-    elif peer == _PEER_LIST:
-        found = False
-        for at in range(rules[rule, RuleColumn.PEER_START], rules[rule, RuleColumn.PEER_END]):
-            blocks = tables.blocks
-            if (
-                blocks[at, PrefixBlock.FAMILY] == subject.family
-                and (subject.hi & blocks[at, PrefixBlock.MASK_HI]) == blocks[at, PrefixBlock.NET_HI]
-                and (subject.lo & blocks[at, PrefixBlock.MASK_LO]) == blocks[at, PrefixBlock.NET_LO]
-            ):
-                found = True
-                break
-        if not found:
-            bits |= _LIST
-    elif peer == _PEER_GROUP:
+            return _BLOCK
+        return 0
+    if peer == _PEER_LIST:
+        start, end = rules[rule, RuleColumn.PEER_START], rules[rule, RuleColumn.PEER_END]
+        return 0 if in_list(tables, start, end, subject.family, subject.hi, subject.lo) else _LIST
+    if peer == _PEER_GROUP:
         group = rules[rule, RuleColumn.PEER_START]
         if subject.family == 6 and tables.settings.ref_matches_ipv6 == 0:
-            bits |= _GROUP
-        elif subject.member == 0 or not is_member(tables, subject.member, group):
-            bits |= _IDENTITY if subject.lost != 0 and is_member(tables, subject.lost, group) else _GROUP
-    else:
-        bits |= _STALE
-    return bits
+            return _GROUP
+        if subject.member != 0 and is_member(tables, subject.member, group):
+            return 0
+        return _IDENTITY if subject.lost != 0 and is_member(tables, subject.lost, group) else _GROUP
+    return _STALE
 
 
 @kernel
@@ -119,7 +122,8 @@ def direction_end(tables: Tables, group: int, direction: int) -> int:
 
 
 class Match(NamedTuple):
-    """The first rule row that matches (-1 none), whether any rule was there, and whether identity alone was missing."""
+    """The first rule row that matches (-1 none), whether any rule was there, and whether group identity, lost on the way, was all
+    that some rule missed (SG-25)."""
 
     rule: int
     any_rule: int
@@ -129,40 +133,28 @@ class Match(NamedTuple):
 @kernel
 def first_match(tables: Tables, eni: int, direction: int, subject: Subject) -> Match:
     """The first rule, over all groups of an interface row, that allows a subject (SG-4, SG-5)."""
-    any_rule = 0
+    any_rule, lost = 0, 0
     # A later fragment shows no port, so its port slot says nothing.
     port = port_slot(subject.protocol, subject.port) if subject.port != ALL else ALL
-    address = address_slot(subject.family, subject.hi, subject.lo)
+    address = SLOTS + address_slot(subject.family, subject.hi, subject.lo)
+    way = _INGRESS if direction == INGRESS else _EGRESS
     for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
-        group = tables.memberships[at, Membership.GROUP_ROW]
-        start, end = direction_start(tables, group, direction), direction_end(tables, group, direction)
-        if start == end:
-            continue
-        any_rule = 1
-        words = words_of(end - start)
-        by_port = tables.groups[group, Group.INGRESS_FILTER] if direction == INGRESS else tables.groups[group, Group.EGRESS_FILTER]
-        by_address = by_port + (SLOTS + address) * words
+        start, words, slots = tables.memberships[at, way], tables.memberships[at, way + 1], tables.memberships[at, way + 2]
         for word in range(words):
-            candidates = tables.filters[by_address + word, 0]
+            any_rule = 1
+            candidates = tables.filters[slots + address * words + word, 0]
             if port != ALL:
-                candidates &= tables.filters[by_port + port * words + word, 0]
+                candidates &= tables.filters[slots + port * words + word, 0]
             while candidates != 0:
                 rule = start + word * BITS + lowest_bit(candidates)
-                if miss(tables, rule, subject) == 0:
-                    return Match(rule, 1, 0)
+                if service_miss(tables, rule, subject) == 0:
+                    peer = peer_miss(tables, rule, subject)
+                    if peer == 0:
+                        return Match(rule, 1, 0)
+                    if peer == _IDENTITY:
+                        lost = 1
                 candidates &= candidates - 1
-    return Match(-1, any_rule, _lost_identity(tables, eni, direction, subject) if subject.lost != 0 else 0)
-
-
-@kernel
-def _lost_identity(tables: Tables, eni: int, direction: int, subject: Subject) -> int:
-    """1 if some rule of an interface would have matched had group identity not been lost on the way (SG-25)."""
-    for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
-        group = tables.memberships[at, Membership.GROUP_ROW]
-        for rule in range(direction_start(tables, group, direction), direction_end(tables, group, direction)):
-            if miss(tables, rule, subject) == _IDENTITY:
-                return 1
-    return 0
+    return Match(-1, any_rule, lost)
 
 
 class Nearest(NamedTuple):

@@ -12,6 +12,7 @@ from emulator.wire.hashing import mix
 from emulator.wire.headers import Matrix
 
 INGRESS, EGRESS = 0, 1
+_SIGN = -(1 << 63)
 ALL_PROTOCOLS = -1
 
 
@@ -69,10 +70,20 @@ class Eni(IntEnum):
 
 
 class Membership(IntEnum):
-    """Columns of ``memberships``: the groups of each interface, one after another."""
+    """Columns of ``memberships``: the groups of each interface, one after another; a row is one cache line.
+
+    It has all that a search for the first match asks of a group: in each direction the first row of its rules, how many
+    words they take in ``filters``, and where these begin.
+    """
 
     GROUP_ID = 0
     GROUP_ROW = 1
+    INGRESS = 2
+    INGRESS_WORDS = 3
+    INGRESS_FILTER = 4
+    EGRESS = 5
+    EGRESS_WORDS = 6
+    EGRESS_FILTER = 7
 
 
 class Group(IntEnum):
@@ -119,7 +130,7 @@ class RuleColumn(IntEnum):
 
 
 class PrefixBlock(IntEnum):
-    """Columns of ``blocks``: entries of prefix lists and the blocks of VPCs."""
+    """Columns of ``blocks``: entries of prefix lists, each list's rising and apart from each other, and the blocks of VPCs."""
 
     FAMILY = 0
     NET_HI = 1
@@ -184,6 +195,17 @@ class RouteColumn(IntEnum):
     MASK_LO = 5
     TARGET = 6
     BLACKHOLE = 7
+
+
+class RouteOrder(IntEnum):
+    """Columns of ``route_order``, as many rows as ``routes``, for the search in a large table.
+
+    ROW : the table's rows of ``routes`` in the order of addresses: a block before those inside it, of one block the winner last
+    WIDER : which row to ask if this one, by its number in ``routes``, does not take an address; -1 if none is left
+    """
+
+    ROW = 0
+    WIDER = 1
 
 
 LOCAL = 0  # a route's TARGET when it is ``local``
@@ -280,6 +302,7 @@ class Tables(NamedTuple):
     subnets: Matrix
     vpcs: Matrix
     routes: Matrix
+    route_order: Matrix
     gateways: Matrix
     links: Matrix
     faults: Matrix
@@ -335,6 +358,29 @@ def in_blocks(tables: Tables, start: int, end: int, family: int, hi: int, lo: in
         ):
             return True
     return False
+
+
+@kernel
+def is_above(hi: int, lo: int, other_hi: int, other_lo: int) -> bool:
+    """Whether an address is greater than another: halves are signed, and with the sign turned they rise as addresses do."""
+    return (lo ^ _SIGN) > (other_lo ^ _SIGN) if hi == other_hi else (hi ^ _SIGN) > (other_hi ^ _SIGN)
+
+
+@kernel
+def in_list(tables: Tables, start: int, end: int, family: int, hi: int, lo: int) -> bool:
+    """Whether an address lies in a prefix list: a stretch of ``blocks`` that rise and do not overlap.
+
+    The last block that begins at or before the address is the only one that can have it.
+    """
+    blocks = tables.blocks
+    first, last = start, end
+    while first < last:
+        middle = (first + last) >> 1
+        if is_above(blocks[middle, PrefixBlock.NET_HI], blocks[middle, PrefixBlock.NET_LO], hi, lo):
+            last = middle
+        else:
+            first = middle + 1
+    return in_blocks(tables, max(first - 1, start), first, family, hi, lo)
 
 
 @kernel

@@ -1,5 +1,6 @@
 """Addresses as two signed halves of 128 bits, IPv4 mapped (::ffff:a.b.c.d); blocks as net and mask."""
 
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ def halves(address: IPv4Address | IPv6Address | str) -> Halves:
     ValueError : not an address.
     """
     known = ip_address(address) if isinstance(address, str) else address
-    return Halves(0, _MAPPED | int(known)) if known.version == 4 else _split(int(known))
+    return Halves(0, _MAPPED | int(known)) if isinstance(known, IPv4Address) else _split(int(known))
 
 
 def address(family: int, hi: int, lo: int) -> IPv4Address | IPv6Address:
@@ -54,6 +55,10 @@ def address(family: int, hi: int, lo: int) -> IPv4Address | IPv6Address:
 
 def net_and_mask(block: IPv4Network | IPv6Network) -> tuple[int, int, int, int]:
     """Halves of a block's first address and of its mask: (net hi, net lo, mask hi, mask lo)."""
-    length = block.prefixlen + (96 if block.version == 4 else 0)
-    mask = ((1 << length) - 1) << (128 - length)
-    return (*halves(block.network_address), *_split(mask))
+    return (*halves(block.network_address), *_mask(block.prefixlen + (96 if block.version == 4 else 0)))
+
+
+@cache
+def _mask(length: int) -> Halves:
+    """Halves of the mask that leaves so many bits of 128."""
+    return _split(((1 << length) - 1) << (128 - length))

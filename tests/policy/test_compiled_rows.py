@@ -30,6 +30,7 @@ from emulator.model.joined import (
     TransitGatewayAttachment,
     VpnGateway,
 )
+from emulator.model.topology import Topology
 from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.joined_columns import (
     AddressPair,
@@ -330,3 +331,11 @@ def test_a_transit_gateway_tracks_by_the_older_rule():
     tables = compile_tables(base(TransitGateway("hub"), policy={"autotrack": "2023"}), ids)
     row = named(ids, tables.gateways, "tgw-hub")
     assert (row[GatewayColumn.AUTOTRACK], row[GatewayColumn.KEEPS_GROUPS]) == (1, 0)
+
+
+def test_tables_without_rows():
+    """What a network has none of has one row of zeros, of the columns that its table always has."""
+    tables = compile_tables(Topology.of(Vpc("bare", (ip_network("10.0.0.0/16"),))), Ids())
+    for name in ("enis", "memberships", "everyone", "subnets", "gateways", "listeners", "targets"):
+        table, usual = getattr(tables, name), getattr(compile_tables(joined(), Ids()), name)
+        assert table.shape == (1, usual.shape[1])

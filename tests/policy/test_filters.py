@@ -3,16 +3,16 @@
 import random
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-import numpy as np
 import pytest
 
 from emulator import GroupPeer, Instance, ListPeer, NetworkInterface, PrefixList, Rule, SecurityGroup, Subnet, Topology, Vpc
 from emulator.model.groups import Direction
 from emulator.policy.compile import Ids, compile_tables
-from emulator.policy.filters import SLOTS, address_slot, fill, lowest_bit, port_slot, words_of
+from emulator.policy.compile_rules import compile_group, compile_list
+from emulator.policy.filters import SLOTS, address_slot, lowest_bit, port_slot, words_of
 from emulator.policy.rules import Match, Subject, first_match, miss
-from emulator.policy.tables import INGRESS, Eni, Group, Membership, PeerKind, RuleColumn
-from emulator.wire.addresses import halves, net_and_mask
+from emulator.policy.tables import INGRESS, Eni, Group, Membership
+from emulator.wire.addresses import halves
 
 LENGTHS = {4: (0, 7, 8, 16, 17, 18, 19, 22, 23, 24, 25, 30, 32), 6: (0, 1, 16, 48, 49, 50, 51, 55, 56, 57, 63, 64, 65, 127, 128)}
 PORTS = (0, 1, 22, 63, 64, 65, 80, 443, 1023, 4096, 65_535)
@@ -144,27 +144,16 @@ def test_a_protocol_without_ports_stands_in_one_slot():
     assert {port_slot(1, number) for number in range(256)} == {port_slot(1, 0)}
 
 
-def filled(rows, blocks=((4, 0, 0, 0, 0),), at=0):
-    """The port slots and the address slots that each rule row stands in."""
-    rules = np.array(rows, dtype=np.int64)
-    words = words_of(len(rows))
-    filters = np.zeros((at + 2 * SLOTS * words, 1), dtype=np.int64)
-    assert fill(rules, np.array(blocks, dtype=np.int64), 0, len(rows), filters, at) == words
-    slots = [[int(filters[at + slot * words + word, 0]) for word in range(words)] for slot in range(2 * SLOTS)]
-    assert not filters[:at].any()
-    places = [{slot for slot in range(2 * SLOTS) if slots[slot][number // 62] >> number % 62 & 1} for number in range(len(rows))]
+def filled(*rules, lists=()):
+    """The port slots and the address slots that each of a group's rules stands in; ``sg-gone`` is no group."""
+    slots_of = {found.id: compile_list(found).slots for found in lists}
+    piece = compile_group(Ids(), SecurityGroup("g", "lab", rules, id="sg-g"), frozenset({"sg-gone"}), slots_of)
+    words, (filters, nothing) = words_of(len(rules)), piece.filters
+    assert filters.shape == (2 * SLOTS * words, 1)
+    assert nothing.shape == (0, 1)
+    slots = [[int(filters[slot * words + word, 0]) for word in range(words)] for slot in range(2 * SLOTS)]
+    places = [{slot for slot in range(2 * SLOTS) if slots[slot][number // 62] >> number % 62 & 1} for number in range(len(rules))]
     return [({slot for slot in found if slot < SLOTS}, {slot - SLOTS for slot in found if slot >= SLOTS}) for found in places]
-
-
-def rule_row(protocol=-1, ports=(-1, -1), peer=PeerKind.GROUP, block=None, span=(0, 0)):
-    """A row of ``rules``."""
-    row = [0] * len(RuleColumn)
-    row[RuleColumn.PROTOCOL], row[RuleColumn.PEER] = protocol, peer
-    row[RuleColumn.FROM], row[RuleColumn.TO] = ports
-    row[RuleColumn.PEER_START], row[RuleColumn.PEER_END] = span
-    if block is not None:
-        row[RuleColumn.FAMILY], row[RuleColumn.NET_HI : RuleColumn.MASK_LO + 1] = block.version, net_and_mask(block)
-    return row
 
 
 def stands_in(block):
@@ -185,12 +174,18 @@ BLOCKS += [
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_a_block_stands_in_the_slots_of_its_addresses(block):
     """In these and in no others, whether a rule or its prefix list names it."""
-    entry = [block.version, *net_and_mask(block)]
-    other = [4, *net_and_mask(ip_network("10.0.0.0/24"))]
     named, listed = filled(
-        [rule_row(peer=PeerKind.BLOCK, block=block), rule_row(peer=PeerKind.LIST, span=(1, 2))], blocks=[other, entry, other], at=3
+        Rule(-1, (-1, -1), block), Rule(-1, (-1, -1), ListPeer("pl")), lists=[PrefixList("pl", "lab", (block,), id="pl")]
     )
     assert named == listed == (set(range(64)), stands_in(block))
+
+
+def test_a_prefix_list_stands_in_the_slots_of_all_its_blocks():
+    """Of neighbours that become one block as well; one without entries stands nowhere."""
+    blocks = [ip_network(text) for text in ("203.0.113.0/24", "10.0.0.0/24", "10.0.1.0/24", "10.0.1.7/32")]
+    lists = [PrefixList("pl", "lab", tuple(blocks), id="pl"), PrefixList("none", "lab", (), id="none")]
+    found = filled(*(Rule(-1, (-1, -1), ListPeer(key)) for key in ("pl", "none")), lists=lists)
+    assert [addresses for _, addresses in found] == [set().union(*map(stands_in, blocks)), set()]
 
 
 @pytest.mark.parametrize(
@@ -206,24 +201,26 @@ def test_a_block_stands_in_the_slots_of_its_addresses(block):
 )
 def test_a_service_stands_in_the_slots_of_its_ports(protocol, ports, shown):
     """In these and in no others."""
-    assert filled([rule_row(protocol, ports)]) == [({port_slot(protocol, port) for port in shown}, set(range(64)))]
+    assert filled(Rule(protocol, ports, GroupPeer("sg-g"))) == [({port_slot(protocol, port) for port in shown}, set(range(64)))]
 
 
 def test_a_rule_for_everything_stands_everywhere():
     """All protocols, with ports or without, from everywhere."""
-    assert filled([rule_row(-1)]) == [(set(range(64)), set(range(64)))]
+    assert filled(Rule(-1, (-1, -1), GroupPeer("sg-g"))) == [(set(range(64)), set(range(64)))]
 
 
 def test_what_other_sides_stand_in():
     """A group's members may have any address; a stale rule matches nothing, and stands nowhere."""
-    assert [addresses for _, addresses in filled([rule_row(), rule_row(peer=PeerKind.STALE)])] == [set(range(64)), set()]
+    found = filled(*(Rule(-1, (-1, -1), GroupPeer(key)) for key in ("sg-g", "sg-gone")))
+    assert [addresses for _, addresses in found] == [set(range(64)), set()]
 
 
 def test_many_rules_keep_apart():
     """Each of 200 rules stands in its own slots, 62 rules a word; so do rules that stand in all."""
-    rows = [rule_row(6, (port, port), PeerKind.BLOCK, ip_network(f"10.0.{port}.0/24")) for port in range(200)]
-    assert filled(rows) == [({port_slot(6, port)}, stands_in(ip_network(f"10.0.{port}.0/24"))) for port in range(200)]
-    assert filled([*rows[:130], rule_row(), *rows[131:]], at=5)[130] == (set(range(64)), set(range(64)))
+    rules = [Rule(6, (port, port), ip_network(f"10.0.{port}.0/24")) for port in range(200)]
+    assert filled(*rules) == [({port_slot(6, port)}, stands_in(ip_network(f"10.0.{port}.0/24"))) for port in range(200)]
+    everything = Rule(-1, (-1, -1), GroupPeer("sg-g"))
+    assert filled(*rules[:130], everything, *rules[131:])[130] == (set(range(64)), set(range(64)))
 
 
 @pytest.mark.parametrize(("rules", "words"), [(0, 0), (1, 1), (62, 1), (63, 2), (124, 2), (125, 3)])

@@ -17,8 +17,9 @@ from emulator.wire.addresses import halves
 from emulator.wire.headers import ACK, FIELDS, SYN, TCP, Field
 
 SERVER, PUBLIC, FRIEND = "10.0.1.10", "198.51.100.10", "203.0.113.12"
-BYTES_AN_ENTRY = 512
-"""What a tracked connection may cost at most: a row of 64 bytes, and room around it for the search and for growth."""
+BYTES_A_ROW = 64
+BYTES_AN_ENTRY = BYTES_A_ROW * 16 // 5
+"""What a tracked connection may cost at most: its row, and the room around it when the table, five eighths full, was just doubled."""
 
 
 def lab(limit: int | None) -> Topology:
@@ -85,6 +86,20 @@ def test_a_full_table(sources, compiled):
     eni, server = (engine.ids.of(engine.topology.find(name).id) for name in ("server:eth0", "server"))
     assert engine.state.usage[eni, Usage.EXCEEDED] == sources - limit + 1
     assert engine.state.usage[server, Usage.TRACKED] == engine.state.counts[Count.LIVE, 0] == limit
+
+
+def test_a_row_of_the_table():
+    """An entry is one cache line; there is nothing beside the table that grows with it."""
+    assert Engine(lab(None)).state.entries[0].nbytes == BYTES_A_ROW
+
+
+def test_ten_million_flows_fit_in_two_gigabytes():
+    """While the table grows the old one stands beside the new, two gigabytes at most; told by a thousandth of it, as it doubles alike."""
+    flows = 10_000_000 >> 10
+    engine, _, _ = flood(None, flows, False)
+    table = engine.state.entries.nbytes << 10
+    assert engine.state.counts[Count.LIVE, 0] == flows + 1
+    assert table + table // 2 < 2_000_000_000
 
 
 @pytest.mark.parametrize(("sources", "compiled"), SIZES)

@@ -1,10 +1,11 @@
 """Route tables as rows: which of several routes stands first, and which are left out (RT-3 to RT-7, RT-54)."""
 
+import random
 from ipaddress import ip_network
 
 import pytest
 
-from emulator.model.entities import Route, RouteTable, Vpc, VpcPeeringConnection
+from emulator.model.entities import Policy, Route, RouteTable, Vpc, VpcPeeringConnection
 from emulator.model.groups import ListPeer, PrefixList
 from emulator.model.joined import (
     CustomerNetwork,
@@ -17,9 +18,10 @@ from emulator.model.joined import (
 )
 from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.compile_routes import routes
+from emulator.policy.routes import FEW, best_in
 from emulator.policy.tables import LOCAL, RouteColumn
 from emulator.policy.work import Work
-from emulator.wire.addresses import net_and_mask
+from emulator.wire.addresses import halves, net_and_mask
 from tests.base import base, route
 
 FAR, WITHIN = "172.16.0.0/16", "10.0.7.0/24"
@@ -28,7 +30,7 @@ FAR, WITHIN = "172.16.0.0/16", "10.0.7.0/24"
 def ways(topology, table, block):
     """The targets of a table's routes for one block, in winning order; a star after those that are blackholes."""
     ids = Ids()
-    rows, spans = routes(Work(topology, ids))
+    rows, _, spans = routes(Work(topology, ids))
     start, end = spans[table]
     asked = [ip_network(block).version, *net_and_mask(ip_network(block))]
     found = [row for row in rows[start:end] if list(row[RouteColumn.FAMILY : RouteColumn.MASK_LO + 1]) == asked]
@@ -139,7 +141,7 @@ def test_rt3_the_longest_prefix_stands_first():
     blocks = ("172.16.0.0/12", "172.16.5.0/24", "172.16.0.0/16")
     topology = led(*(route(block, "nat-a") for block in blocks))
     tables = compile_tables(topology, Ids())
-    rows, spans = routes(Work(topology, Ids()))
+    rows, _, spans = routes(Work(topology, Ids()))
     start, end = spans["rtb-priv"]
     lengths = [bin(row[RouteColumn.MASK_LO] & 0xFFFF_FFFF).count("1") for row in rows[start:end] if row[RouteColumn.FAMILY] == 4]
     assert lengths == [24, 16, 16, 12]
@@ -187,3 +189,42 @@ def test_which_route_of_a_transit_gateway_stands_first(declared, network, expect
     topology = transit(*declared, **network)
     table = next(key for key, entity in topology.entities.items() if isinstance(entity, TransitGatewayRouteTable))
     assert ways(topology, table, FAR) == expected
+
+
+def a_large_table(chance, version):
+    """Routes of all lengths around, beside and inside each other, written and propagated, some of them blackholes; their blocks."""
+    top, bits = {4: (172 << 24, 32), 6: (0x8001 << 112, 128)}[version]
+    far = chance.choice([top, top, top ^ (0xFF << (bits - 8))])
+    blocks = {
+        ip_network((far ^ chance.getrandbits(chance.choice([12, 20, 24])) << (bits - 32), chance.randint(0, 32)), strict=False)
+        for _ in range(120)
+    }
+    written = [
+        Route(block, "nat-a" if version == 4 else "eni-web", blackhole=chance.random() < 0.3) for block in blocks if chance.random() < 0.7
+    ]
+    return [*written, *(learned(str(block), chance.choice(["vgw-one", "vgw-two"])) for block in blocks if chance.random() < 0.5)], blocks
+
+
+@pytest.mark.parametrize("knob", ["drop", "fall_through"])
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("seed", range(5))
+def test_rt3_a_large_table_is_searched_as_if_each_route_were_asked(seed, version, knob):
+    """For addresses at the edges of its blocks and anywhere else, blackholes that are fallen through among them (RT-12)."""
+    chance = random.Random(seed)
+    declared, blocks = a_large_table(chance, version)
+    topology = led(*declared)
+    tables = compile_tables(topology.replace(policy=Policy(blackhole=knob)), Ids())
+    _, _, spans = routes(Work(topology, Ids()))
+    start, end = spans["rtb-priv"]
+    assert end - start > FEW
+    edges = {
+        edge + step
+        for block in blocks
+        for edge in (block[0], block[-1])
+        for step in (-1, 0, 1)
+        if 0 <= int(edge) + step < 1 << block.max_prefixlen
+    }
+    asked = [*chance.sample(sorted(edges), 150), *(ip_network((chance.getrandbits(32 if version == 4 else 128),))[0] for _ in range(20))]
+    for address in asked:
+        one_by_one = (row for row in range(start, end) if best_in(tables, row, row + 1, address.version, *halves(address)) == row)
+        assert best_in(tables, start, end, address.version, *halves(address)) == next(one_by_one, -1)
