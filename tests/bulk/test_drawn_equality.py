@@ -167,7 +167,8 @@ def test_a_network_that_is_sent_each_packet_says_what_the_replay_says(case, tmp_
         way = entered(live.engine, row)
         whole = captured == len(frame) and not row[Field.FRAGMENT_OFFSET]  # for a later fragment `send` waits up to 30 s
         if way is not None and whole and np.array_equal(way[1], row):  # shown as its sender sent it
-            made.append((time_ns, frame, captured))
+            # Each packet has a time of its own, for `send` lets all happen that follows from one before the next is sent.
+            made.append((max(time_ns, made[-1][0] + 1 if made else 0), frame, captured))
             ways.append(way[0])
     drawn.write(tmp_path / "sent.pcap", made)
     replayed = run(network, tmp_path / "sent.pcap", open_loop=True, compiled=False)
