@@ -50,7 +50,8 @@ def obstacle(topology: Topology) -> str:
     if topology.policy.max_entries is not None or any(machine.max_tracked is not None for machine in topology.all(Instance)):
         return "the number of tracked connections is limited"
     for link in topology.links:
-        if link.rate_bps:
+        # Where the delay of a link changes from packet to packet, none overtakes the one before it.
+        if link.rate_bps or link.jitter_ns or any(fault.latency_ns for fault in link.faults):
             return f"packets wait for each other on the link {' – '.join(link.between)}"
     for edit in topology.schedule:
         if edit.action in _MOVES:

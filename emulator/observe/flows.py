@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from emulator.datapath.tally import EXAMPLE_COLUMNS, Sum, Total, tally
 from emulator.kernels import compiled
@@ -15,7 +14,7 @@ from emulator.observe.words import Why, Words
 from emulator.policy.keys import reindex
 from emulator.policy.reasons import Reason, Verdict
 from emulator.wire.addresses import address
-from emulator.wire.headers import FIELDS, Field, Matrix
+from emulator.wire.headers import FIELDS, ICMP, ICMPV6, Field, Matrix
 
 MAX_APART = 65_536  # packets between a datagram's first fragment and a later one that still gets its ports
 _DATAGRAM = [
@@ -178,8 +177,8 @@ class Tally:
         self._make_index(machine)
 
     @staticmethod
-    def joined(parts: "Sequence[Tally]", windows: npt.NDArray[np.int64]) -> "Tally":
-        """The tally of all packets, from the tallies of shares of them that have no conversation in common.
+    def joined(parts: "Sequence[Tally]", windows: Matrix) -> "Tally":
+        """The tally of all packets, from the tallies of shares of them.
 
         Parameters
         ----------
@@ -188,17 +187,19 @@ class Tally:
         whole = Tally()
         whole.packets = sum(part.packets for part in parts)
         whole.sums = np.sum([part.sums for part in parts], axis=0)
-        totals, examples = [], 0
+        totals, before = [], 0
         for part in parts:
             rows = part._totals[: len(part)].copy()
             for column in (Total.DROP, Total.HOLD):
-                rows[rows[:, column] > 0, column] += examples
+                rows[rows[:, column] > 0, column] += before
             totals.append(rows)
-            examples += int(part.sums[Sum.EXAMPLES, 0])
+            before += int(part.sums[Sum.EXAMPLES, 0])
         rows = np.concatenate(totals)
-        window = np.searchsorted(windows, rows[:, Total.INDEX], side="right")
-        whole._totals = rows[np.lexsort((rows[:, Total.INDEX], rows[:, Total.TIME_NS], window))]
         whole._examples = np.concatenate([part._examples[: int(part.sums[Sum.EXAMPLES, 0])] for part in parts])
+        rows = rows[_in_order(rows[:, Total.INDEX], rows[:, Total.TIME_NS], windows)]
+        examples = _in_order(whole._examples[:, Field.INDEX], whole._examples[:, Field.TIME_NS], windows)
+        whole._totals = _one_a_conversation(rows, examples)
+        whole.sums[Sum.FLOWS] = len(whole._totals)
         return whole
 
     def __len__(self) -> int:
@@ -265,6 +266,41 @@ class Tally:
             return None
         example = self._examples[cause - 1]
         return words.why(example[:FIELDS], example[FIELDS:])
+
+
+def _in_order(indexes: Matrix, times: Matrix, windows: Matrix) -> Matrix:
+    """Where packets stand in the order in which they were fed: window by window, by time."""
+    order: Matrix = np.lexsort((indexes, times, np.searchsorted(windows, indexes, side="right")))
+    return order
+
+
+def _one_a_conversation(rows: Matrix, examples: Matrix) -> Matrix:
+    """Rows of ``totals`` of several shares, in the order of their first packets, those of one conversation put together.
+
+    Only ICMP has such: errors between two hosts are counted in the shares of those whose packets they quote.
+
+    Parameters
+    ----------
+    examples : (n,) int64, the rows of ``examples`` in the order of their packets
+    """
+    of = np.arange(len(rows))
+    icmp = np.flatnonzero(np.isin(rows[:, Total.PROTOCOL], (ICMP, ICMPV6)))
+    _, firsts, same = np.unique(rows[icmp, Total.KEY : Total.B_LO + 1], axis=0, return_index=True, return_inverse=True)
+    of[icmp] = icmp[firsts[same.ravel()]]
+    for column in (Total.ACCEPTED, Total.DROPPED, Total.UNSENT):
+        every = rows[:, column].copy()
+        rows[:, column] = 0
+        np.add.at(rows[:, column], of, every)
+    last = len(examples)
+    places = np.append(examples + 1, 0)  # by rank: the row plus one; 0 where there is none, which ranks last
+    ranks = np.full(last + 1, last)
+    ranks[places[:last]] = np.arange(last)
+    for column in (Total.DROP, Total.HOLD):
+        earliest = np.full(len(rows), last)
+        np.minimum.at(earliest, of, ranks[rows[:, column]])
+        rows[:, column] = places[earliest]
+    merged: Matrix = rows[of == np.arange(len(rows))]
+    return merged
 
 
 def blocked_reasons(flows: list[Flow]) -> list[tuple[Why, int, int]]:

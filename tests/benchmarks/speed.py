@@ -83,7 +83,7 @@ def main() -> None:
         limit = limit_rate(path, mix.packets)
         ours = our_rates(path, mix, Path(folder))
     print(
-        f"{_machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
+        f"{machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         f"{mix.packets:,} packets, {len(Engine(topology(mix)).tables.rules):,} rules\n"
     )
     print("| work | packets/s | " + " | ".join(f"× {name}" for name in peers) + " | share of walk and parse |")
@@ -97,7 +97,8 @@ def main() -> None:
     print(f"\npeak memory of it all: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -2,10 +2,10 @@
 
 import os
 import signal
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from concurrent.futures import Executor
+from ipaddress import ip_address
 from pathlib import Path
+from struct import pack
 
 import pytest
 
@@ -13,37 +13,14 @@ from emulator.errors import CaptureError, UsageError
 from emulator.model.groups import SecurityGroup
 from emulator.observe.flows import Tally
 from emulator.replay import replay, replay_each
-from tests.benchmarks.traffic import Mix, topology, write
+from emulator.wire.craft import datagram, icmp_error
+from emulator.wire.headers import UDP
+from tests.benchmarks.traffic import Mix, addresses, topology, write
+from tests.bulk import drawn
+from tests.bulk.ways import dask, processes, threads, told
 
 CAPTURES = Path(__file__).parent.parent / "captures"
-MIX = Mix(packets=3_000, instances=12, groups=6, seconds=20.0, blocked=0.2, outside=0.3, v6=0.3)
-
-
-@contextmanager
-def threads():
-    """Two threads of this process."""
-    with ThreadPoolExecutor(2) as executor:
-        yield executor
-
-
-@contextmanager
-def processes():
-    """Two processes of this machine."""
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
-        yield executor
-
-
-@contextmanager
-def dask():
-    """A dask cluster of two worker processes."""
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-        client.get_executor() as executor,
-    ):
-        yield executor
+MIX = Mix(packets=1_000, instances=12, groups=6, seconds=20.0, blocked=0.2, outside=0.3, v6=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +29,6 @@ def traffic(tmp_path_factory):
     path = tmp_path_factory.mktemp("traffic") / "made.pcap"
     write(path, MIX)
     return topology(MIX), path
-
-
-def told(network, capture, folder, **options):
-    """What a replay says: the lines of its packets, its sums and its conversations."""
-    lines = folder / "packets.jsonl"
-    result = replay(network, capture, packets=lines, compiled=False, **options)
-    assert [path.name for path in folder.iterdir()] == ["packets.jsonl"]
-    return lines.read_bytes(), result.to_json()
 
 
 class Deadly(Executor):
@@ -93,9 +62,9 @@ def die_once(flag, work, *task):
 def test_shares_elsewhere_say_what_one_engine_says(traffic, tmp_path, crew):
     """Lines, sums and conversations are those of a local run, byte for byte; nothing else is left in the folder."""
     network, capture = traffic
-    local = told(network, capture, tmp_path)
+    local = told(network, capture, tmp_path, compiled=False)
     with crew() as executor:
-        assert told(network, capture, tmp_path, jobs=3, executor=executor) == local
+        assert told(network, capture, tmp_path, compiled=False, jobs=3, executor=executor) == local
 
 
 @pytest.mark.parametrize("crew", [processes, dask], ids=lambda crew: crew.__name__)
@@ -104,22 +73,10 @@ def test_a_worker_that_is_killed_loses_nothing(traffic, tmp_path, crew):
     network, capture = traffic
     folder = tmp_path / "out"
     folder.mkdir()
-    local = told(network, capture, folder)
+    local = told(network, capture, folder, compiled=False)
     with crew() as executor:
-        assert told(network, capture, folder, jobs=2, executor=Deadly(executor, tmp_path / "died")) == local
+        assert told(network, capture, folder, compiled=False, jobs=2, executor=Deadly(executor, tmp_path / "died")) == local
     assert (tmp_path / "died").exists()
-
-
-@pytest.mark.parametrize("name", ["web-server.pcap", "web-server-inside.pcapng", "app-and-sql-server.pcap", "ipv6.pcap"])
-@pytest.mark.parametrize("open_loop", [False, True], ids=["causal", "open loop"])
-def test_every_capture_of_the_project_is_the_same_in_shares(name, open_loop, tmp_path):
-    """The captures that the project carries, with the topology that `init` makes of them, in four shares."""
-    from emulator.importers.capture import topology_from_capture
-
-    network, _ = topology_from_capture(CAPTURES / name)
-    local = told(network, CAPTURES / name, tmp_path, open_loop=open_loop)
-    with threads() as executor:
-        assert told(network, CAPTURES / name, tmp_path, open_loop=open_loop, jobs=4, executor=executor) == local
 
 
 def test_windows_of_any_size_merge_into_the_same_lines(traffic, tmp_path, monkeypatch):
@@ -127,12 +84,25 @@ def test_windows_of_any_size_merge_into_the_same_lines(traffic, tmp_path, monkey
     from emulator.bulk import windows
 
     network, capture = traffic
-    local = told(network, capture, tmp_path)
+    local = told(network, capture, tmp_path, compiled=False)
     monkeypatch.setattr(windows, "WINDOW", 50)
     with threads() as executor:
-        assert told(network, capture, tmp_path, jobs=3, executor=executor) == local
+        assert told(network, capture, tmp_path, compiled=False, jobs=3, executor=executor) == local
         result = replay(network, capture, jobs=3, executor=executor, compiled=False)
-    assert result.packet(1234) == replay(network, capture, compiled=False).packet(1234)
+    assert result.packet(617) == replay(network, capture, compiled=False).packet(617)
+
+
+def test_errors_about_many_others_are_one_conversation(traffic, tmp_path):
+    """What a router says to a host about several others is counted in several shares, and is one flow in the end."""
+    router, host, *others = map(ip_address, ("192.0.2.1", *(addresses(instance)[0] for instance in range(8))))
+    lost = [datagram(host, other, UDP, pack(">HHHH", 40_000, 9, 8, 0), 64) for other in others]
+    told_host = [icmp_error(router, host, too_big=False, mtu=0, quoted=packet, ttl=64) for packet in lost]
+    capture = tmp_path / "errors.pcap"
+    drawn.write(capture, [(number, packet, len(packet)) for number, packet in enumerate([*lost, *told_host, *told_host])])
+    with threads() as executor:
+        shared = told(traffic[0], capture, tmp_path, compiled=False, open_loop=True, jobs=4, executor=executor)
+    assert shared == told(traffic[0], capture, tmp_path, compiled=False, open_loop=True)
+    assert [flow["packets"] for flow in shared.flows if flow["protocol"] == "icmp"] == [14]
 
 
 def test_many_captures_are_replayed_each_for_itself(traffic):
