@@ -4,8 +4,9 @@
 code of an entry point and of every kernel that it calls; numba is imported only then.  Matrices reach machine code as
 pointers (see `machine`).  The disk cache is a folder named by a digest of all kernel sources and of the versions that
 shape the code, so a change in any kernel makes a new folder and two versions never share one; a lock lets one process
-compile while others wait for its result.  ``NUMBA_DISABLE_JIT=1`` makes `compiled` give the plain function, and
-``NUMBA_BOUNDSCHECK=1`` gives machine code on NumPy's own arrays that checks every index.
+compile while others wait for its result.  Where no folder can be written, what is compiled serves one run.
+``NUMBA_DISABLE_JIT=1`` makes `compiled` give the plain function, and ``NUMBA_BOUNDSCHECK=1`` gives machine code on
+NumPy's own arrays that checks every index.
 """
 
 import atexit
@@ -173,6 +174,8 @@ def _alone(function: Callable[..., Any]) -> Iterator[None]:
             if not is_cached(function):
                 _say("waiting for kernels that another process compiles …")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:  # a file system that knows no locks: as on Windows
+            pass
         yield
 
 

@@ -85,7 +85,14 @@ def read(terminal):
         return b""
 
 
-@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["a terminal", "NO_COLOR"])
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        pytest.param({}, True, id="a terminal"),
+        pytest.param({"NO_COLOR": "1"}, False, id="NO_COLOR"),
+        pytest.param({"TERM": "dumb"}, False, id="a terminal that knows no colours"),
+    ],
+)
 def test_verdicts_have_colours_on_a_terminal(environment, coloured):
     """On a terminal a blocked packet's line is red and an accepted one's green, unless nobody wants colours."""
     pytest.importorskip("pty")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from emulator import kernels
+from emulator.wire.integers import be32
 
 PROJECT = Path(kernels.__file__).parents[1]
 USE = """
@@ -86,6 +87,19 @@ def test_who_waits_for_another_process_says_so(tmp_path):
         user.go()
         assert user.process.stderr.readline() == "waiting for kernels that another process compiles …\n"
     assert user.end()[0] == RIGHT
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    """Then kernels are compiled all the same; the files of the cache are still replaced whole."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(kernels, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with kernels._alone(be32):
+        assert (tmp_path / "lock").is_file()
 
 
 def test_an_installation_that_cannot_be_written_and_no_home(tmp_path):

@@ -31,7 +31,10 @@ class Form:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, kind: Any, handler: "GetCoreSchemaHandler") -> core_schema.CoreSchema:
-        """Within another form: its checker, made when a file first has one, as a file has few of the kinds there are."""
+        """Within another form: its checker, made when a file first has one, as a file has few of the kinds there are.
+
+        Where no checker is being made, it is for the JSON Schema, which has them all.
+        """
         if _MADE.get() in (kind, None):
             return handler(kind)
         return core_schema.no_info_plain_validator_function(lambda value: checker(kind).validate_python(value))
