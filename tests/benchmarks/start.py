@@ -71,12 +71,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         capture = Path(folder, "visits.pcap")
         write_visits(capture)
-        network = "topologies/web-server.yaml"
+        network, vpcemu = "topologies/web-server.yaml", ["-c", "from emulator.__main__ import main; main()"]  # as its script has it
         commands = {
             "import numpy": ["-c", "import numpy"],
-            "vpcemu --help": ["-m", "emulator", "--help"],
-            "vpcemu check": ["-m", "emulator", "check", network],
-            f"vpcemu replay, {PACKETS:,} packets": ["-m", "emulator", "replay", network, str(capture)],
+            "vpcemu --help": [*vpcemu, "--help"],
+            "vpcemu check": [*vpcemu, "check", network],
+            f"vpcemu replay, {PACKETS:,} packets": [*vpcemu, "replay", network, str(capture)],
         }
         for command in commands.values():
             processor_seconds(command, Path(folder))  # the first writes Python's compiled modules
