@@ -174,14 +174,15 @@ class Topology:
 
     def all(self, kind: type[E]) -> Iterator[E]:
         """Every entity of one kind, in the order of declaration."""
-        if kind not in self._kinds:
-            self._kinds[kind] = tuple(entity for entity in self.entities.values() if isinstance(entity, kind))
-        return iter(self._kinds[kind])
+        return iter(self._kinds.get(kind, ()))
 
     @cached_property
-    def _kinds(self) -> dict[type, tuple[Any, ...]]:
-        """The entities of each kind that was asked for."""
-        return {}
+    def _kinds(self) -> dict[type, list[Any]]:
+        """The entities by kind."""
+        found: dict[type, list[Any]] = {}
+        for entity in self.entities.values():
+            found.setdefault(type(entity), []).append(entity)
+        return found
 
     def get(self, key: str, kind: type[E]) -> E:
         """The entity of that id and kind.

@@ -39,7 +39,7 @@ def filter_rows(services: Sequence[Slots], peers: Sequence[Slots]) -> Matrix:
     """The rows of ``filters`` of one direction, of whose rules these are the port slots and the address slots."""
     marks = *_marks(services), *_marks(peers)
     shifts = [word * BITS for word in range(words_of(len(services)))]
-    return np.array([mark >> shift & _WORD for mark in marks for shift in shifts], dtype=np.int64).reshape(-1, 1)
+    return np.array([mark >> shift & _WORD for mark in marks for shift in shifts], dtype=np.int64)[:, None]
 
 
 def _marks(rules: Sequence[Slots]) -> list[int]:

@@ -100,7 +100,7 @@ def compile_group(ids: Ids, group: SecurityGroup, stale: frozenset[str], lists: 
     peers = [_peer_slots(row, rule.peer, lists) for row, rule in zip(rows, rules, strict=True)]
     filters = filter_rows(services[:ingress], peers[:ingress]), filter_rows(services[ingress:], peers[ingress:])
     everyone = [[number, int(number >= ingress)] for number, row in enumerate(rows) if row[RuleColumn.EVERYONE]]
-    return GroupPiece(_matrix(rows), ingress, listed, filters, np.array(everyone, dtype=np.int64).reshape(-1, 2))
+    return GroupPiece(_matrix(rows), ingress, listed, filters, np.array(everyone, dtype=np.int64).reshape(len(everyone), 2))
 
 
 def _peer_slots(row: list[int], peer: Peer, lists: dict[str, Slots]) -> Slots:

@@ -16,7 +16,7 @@ from emulator.model.entities import (
     Vpc,
     VpcPeeringConnection,
 )
-from emulator.model.groups import PrefixList
+from emulator.model.groups import PrefixList, SecurityGroup
 from emulator.model.joined import (
     CustomerNetwork,
     GatewayEndpoint,
@@ -335,7 +335,8 @@ def test_a_transit_gateway_tracks_by_the_older_rule():
 
 def test_tables_without_rows():
     """What a network has none of has one row of zeros, of the columns that its table always has."""
-    tables = compile_tables(Topology.of(Vpc("bare", (ip_network("10.0.0.0/16"),))), Ids())
-    for name in ("enis", "memberships", "everyone", "subnets", "gateways", "listeners", "targets"):
+    bare = Topology.of(Vpc("bare", (ip_network("10.0.0.0/16"),)), SecurityGroup("default", "bare", (), ()))
+    tables = compile_tables(bare, Ids())
+    for name in ("enis", "memberships", "filters", "everyone", "subnets", "gateways", "listeners", "targets"):
         table, usual = getattr(tables, name), getattr(compile_tables(joined(), Ids()), name)
         assert table.shape == (1, usual.shape[1])
