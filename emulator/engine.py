@@ -24,6 +24,7 @@ from emulator.datapath.state import (
     State,
     Step,
     Translation,
+    doubled,
     new_state,
 )
 from emulator.kernels import CACHED_FROM, COMPILE_FROM, compiled, pays
@@ -242,24 +243,24 @@ class Engine:
             if 8 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > 3 * len(state.entries):
                 self.state = state._replace(entries=rehashed_entries(state.entries, 2 * len(state.entries), self.is_compiled))
         elif code == Exit.QUEUE:
-            self.state = state._replace(queue=_doubled(state.queue))
+            self.state = state._replace(queue=doubled(state.queue))
         elif code == Exit.FLIGHTS:
             rows, left = len(state.flights), int(state.counts[Count.FREE, 0])
-            free = _doubled(state.free)
+            free = doubled(state.free)
             free[left : left + rows, 0] = np.arange(rows, 2 * rows)
             state.counts[Count.FREE, 0] = left + rows
-            self.state = state._replace(flights=_doubled(state.flights), free=free)
+            self.state = state._replace(flights=doubled(state.flights), free=free)
         elif code == Exit.JOURNAL:
-            self.state = state._replace(journal=_doubled(state.journal))
+            self.state = state._replace(journal=doubled(state.journal))
         elif code == Exit.FLOWS:
-            flows = _doubled(state.flows)
+            flows = doubled(state.flows)
             index = np.zeros((2 * len(flows), 1), dtype=np.int64)
             self._kernel(keys.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
             self.state = state._replace(flows=flows, flow_index=index)
         elif code == Exit.BIRTHS:
-            self.state = state._replace(births=_doubled(state.births), born_outcomes=_doubled(state.born_outcomes))
+            self.state = state._replace(births=doubled(state.births), born_outcomes=doubled(state.born_outcomes))
         elif code == Exit.SIGHTINGS:
-            self.state = state._replace(sightings=_doubled(state.sightings))
+            self.state = state._replace(sightings=doubled(state.sightings))
         elif code == Exit.TRANSLATIONS:
             self._clear_translations()
         else:
@@ -297,12 +298,6 @@ def _later_faults(tables: Tables, by_ns: int) -> Tables:
     faults = tables.faults.copy()
     faults[:, [FaultColumn.START_NS, FaultColumn.END_NS]] += by_ns
     return tables._replace(faults=faults)
-
-
-def _doubled(matrix: Matrix) -> Matrix:
-    larger = np.zeros((2 * len(matrix), matrix.shape[1]), dtype=np.int64)
-    larger[: len(matrix)] = matrix
-    return larger
 
 
 def rehashed_entries(entries: Matrix, rows: int, machine: bool = False) -> Matrix:

@@ -16,6 +16,7 @@ from emulator.policy.reasons import Verdict
 from emulator.wire.headers import FIELDS, Field, Matrix
 from emulator.wire.lines import write_lines
 
+MAX_ENDS = 20_000  # of lines that are kept for others that end the same
 LONGEST_HEAD = 64  # bytes of a line before what lines share: two numbers and their names
 
 
@@ -163,7 +164,7 @@ class PacketLines:
         lengths = np.array([len(end) for end in self._ends], dtype=np.int64)
         places = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)
         ends = np.frombuffer(b"".join(self._ends), dtype=np.uint8)
-        if len(self._ends) > 4 * len(order) + 1000:  # what packets share is rarely so much; begin anew
+        if len(self._ends) > MAX_ENDS:  # what is not shared is most of it; begin anew
             self.__init__(self._words)  # type: ignore[misc]
         return NumberedLines(numbers, ends, places)
 

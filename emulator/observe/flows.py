@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator.datapath.state import doubled
 from emulator.datapath.tally import EXAMPLE_COLUMNS, Sum, Total, tally
 from emulator.kernels import compiled
 from emulator.model.services import protocol_name
@@ -131,9 +132,9 @@ class Tally:
 
     def _grow(self, machine: bool) -> None:
         if self.sums[Sum.EXAMPLES, 0] == len(self._examples):
-            self._examples = np.concatenate([self._examples, np.zeros_like(self._examples)])
+            self._examples = doubled(self._examples)
             return
-        self._totals = np.concatenate([self._totals, np.zeros_like(self._totals)])
+        self._totals = doubled(self._totals)
         self._make_index(machine)
 
     def _make_index(self, machine: bool) -> None:
