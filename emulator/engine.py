@@ -24,6 +24,7 @@ from emulator.datapath.state import (
     State,
     Step,
     Translation,
+    Way,
     new_state,
 )
 from emulator.kernels import CACHED_FROM, COMPILE_FROM, compiled, pays
@@ -36,6 +37,7 @@ from emulator.policy.tables import Eni, LinkColumn, PlaceKind, Tables
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 FOREVER = 2**62
+WAYS = 1 << 17  # rows of the cache of `ways`: as much memory as a window of headers takes
 F = TypeVar("F", bound=Callable[..., Any])
 _EMPTY = np.zeros((0, FIELDS), dtype=np.int64)
 
@@ -62,10 +64,10 @@ class Engine:
         self._compiled = compiled
         self._loop = advance
         self._journal = journal
-        if not journal:
-            self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
         if flow_logs:
             self.state = self.state._replace(sightings=np.zeros((1024, len(Sighting)), dtype=np.int64))
+        if not journal:
+            self.drop_journal()
 
     @property
     def now_ns(self) -> int:
@@ -83,6 +85,7 @@ class Engine:
         The entries of an interface or gateway that is gone go with it.
         """
         lanes = self.tables.links[:, [LinkColumn.A, LinkColumn.B]]
+        self.state.counts[Count.VERSION, 0] += 1
         self.topology = topology
         self.tables = _later_faults(compile_tables(topology, self.ids), self._began_ns)
         usage = np.zeros((len(self.ids), self.state.usage.shape[1]), dtype=np.int64)
@@ -192,8 +195,11 @@ class Engine:
         return self._loop is not advance
 
     def drop_journal(self) -> None:
-        """Write no steps from now on, and forget those written."""
-        self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
+        """Write no steps from now on, and forget those written; packets may take short cuts now, if no flow logs are kept."""
+        ways = WAYS if not len(self.state.sightings) else 0
+        self.state = self.state._replace(
+            journal=np.zeros((0, len(Step)), dtype=np.int64), ways=np.zeros((ways, len(Way)), dtype=np.int64)
+        )
         self.state.counts[Count.STEPS, 0] = 0
 
     def forget(self, packets: int) -> None:

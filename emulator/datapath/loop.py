@@ -8,15 +8,16 @@ reached a place with a live host (HOST): the host answers in Python, at that tim
 
 from enum import IntEnum
 
-from emulator.datapath import causes, queue
+from emulator.datapath import causes, queue, ways
 from emulator.datapath.causes import NOWHERE
-from emulator.datapath.entrance import SERVICE, SKIP, entrance
+from emulator.datapath.entrance import AT_PLACE, SERVICE, SKIP, entrance
 from emulator.datapath.filters import ACCEPT, DROP
 from emulator.datapath.fragments import wake
 from emulator.datapath.gateways import send_from_outside, transit
 from emulator.datapath.journal import STEPS_AN_EVENT, finish, passed
 from emulator.datapath.leave import in_a_subnet, leave, next_hop
 from emulator.datapath.share import skip_foreign
+from emulator.datapath.shortcut import takes
 from emulator.datapath.spawn import SPARE
 from emulator.datapath.stages import DELIVERED, EXEMPT, SENT, arrive, send
 from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
@@ -101,10 +102,12 @@ def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
     if status != PARSED:
         finish(state, p, now, SENT, NOWHERE, _SKIPPED, FIRST_PARSE_REASON + status, 0)
         return
-    way = entrance(tables, state, p)
-    if way.how == SKIP:
-        finish(state, p, now, SENT, NOWHERE, _SKIPPED, way.place, 0)
-        return
+    known = ways.known(state, p)
+    if known < 0:
+        way = entrance(tables, state, p)
+        if way.how == SKIP:
+            finish(state, p, now, SENT, NOWHERE, _SKIPPED, way.place, 0)
+            return
     if causal != 0:
         blocked = causes.blocked_by(state, p)
         if blocked == causes.WAIT:
@@ -112,10 +115,16 @@ def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
             return
         if blocked != causes.SEND:
             state.outcomes[flights[p, Field.INDEX] - state.counts[Count.FIRST, 0], Outcome.HANGS_ON] = blocked
-            finish(state, p, now, SENT, way.place, _UNSENT, _HELD_BACK, 0)
+            finish(state, p, now, SENT, entrance(tables, state, p).place, _UNSENT, _HELD_BACK, 0)
             return
         causes.began(state, p)
-        way = entrance(tables, state, p)
+        if known >= 0 and not ways.is_of(state, known, p):  # the responder answers to the addresses that it saw
+            known = ways.known(state, p)
+    if known >= 0 and takes(tables, state, p, known, now):
+        return
+    way = entrance(tables, state, p)
+    if way.how == AT_PLACE and way.source_hi == flights[p, Field.SOURCE_HI] and way.source_lo == flights[p, Field.SOURCE_LO]:
+        ways.begin(state, p)
     flights[p, Field.SOURCE_HI], flights[p, Field.SOURCE_LO] = way.source_hi, way.source_lo
     flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO] = way.destination_hi, way.destination_lo
     if way.how == SERVICE:
@@ -151,6 +160,7 @@ def _run(tables: Tables, state: State, kind: int, p: int, place: int, now: int, 
     elif kind == _TRANSIT:
         transit(tables, state, p, place, now)
     elif kind_of(tables, place) == _OUTSIDE:
+        ways.learn(tables, state, p, place)
         finish(state, p, now, DELIVERED, place, ACCEPT, 0, 0)
     else:
         arrive(tables, state, p, place, now)

@@ -245,6 +245,13 @@ def live(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: Tr
 
 
 @kernel
+def is_open_to(entries: Matrix, slot: int, flights: Matrix, p: int, now: int) -> bool:
+    """Whether an entry lives and is that of the packet in row ``p``, which does not start anew what was closed."""
+    starts = flights[p, Field.PROTOCOL] == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) == SYN
+    return entries[slot, Entry.EXPIRES_NS] > now and not (starts and entries[slot, Entry.STATE] & CLOSED != 0)
+
+
+@kernel
 def known(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: TrackingKey, flights: Matrix, p: int, now: int) -> int:
     """Row of the living entry of the packet in row ``p`` or -1.
 
@@ -252,8 +259,7 @@ def known(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: T
     one, which is judged like any other.  Source: Linux nf_conntrack_proto_tcp, LX-2.
     """
     slot = live(tables, entries, counts, usage, key, now)
-    starts = flights[p, Field.PROTOCOL] == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) == SYN
-    if slot >= 0 and starts and entries[slot, Entry.STATE] & CLOSED != 0:
+    if slot >= 0 and not is_open_to(entries, slot, flights, p, now):
         remove(tables, entries, counts, usage, slot)
         return -1
     return slot

@@ -75,6 +75,18 @@ def _quoted_entry(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix
 
 
 @kernel
+def is_untracked(tables: Tables, flights: Matrix, p: int, eni: int, direction: int, autotrack: int) -> bool:
+    """Whether a flow that an interface row's rules allow is never tracked there, whichever of its packets is asked about (CT-9, CT-18)."""
+    family, protocol = flights[p, Field.FAMILY], flights[p, Field.PROTOCOL]
+    if protocol not in (TCP, UDP) or autotrack != 0:
+        return False
+    # The second test is the flow's mirror image, so that an answer of an untracked flow opens no entry (CT-18).
+    return untracked_pair(tables, eni, direction, family, protocol, flights[p, Field.DESTINATION_PORT]) or untracked_pair(
+        tables, eni, 1 - direction, family, protocol, flights[p, Field.SOURCE_PORT]
+    )
+
+
+@kernel
 def judge(
     tables: Tables,
     entries: Matrix,
@@ -132,13 +144,8 @@ def judge(
         return Decision(ACCEPT, 0, rule_id, 0)
     if is_icmp and role != keys.QUERY_REQUEST:
         return Decision(ACCEPT, 0, rule_id, 0)
-    if (protocol in (TCP, UDP)) and autotrack == 0:
-        family = flights[p, Field.FAMILY]
-        # The second test is the flow's mirror image, so that an answer of an untracked flow opens no entry (CT-18).
-        if untracked_pair(tables, eni, direction, family, protocol, flights[p, Field.DESTINATION_PORT]) or untracked_pair(
-            tables, eni, 1 - direction, family, protocol, flights[p, Field.SOURCE_PORT]
-        ):
-            return Decision(ACCEPT, 0, rule_id, 0)
+    if is_untracked(tables, flights, p, eni, direction, autotrack):
+        return Decision(ACCEPT, 0, rule_id, 0)
     if midstream and tables.settings.midstream == MIDSTREAM_STRICT:
         return Decision(DROP, _MIDSTREAM, rule_id, 0)
     # Picked up is what Linux picks up: an ACK that neither opens nor ends anything (CT-32, LX-3, LX-4).
@@ -151,4 +158,4 @@ def judge(
     return Decision(ACCEPT, 0, rule_id, entry)
 
 
-__all__ = ["ACCEPT", "DROP", "MIDSTREAM_PICKUP", "judge", "subject_of"]
+__all__ = ["ACCEPT", "DROP", "MIDSTREAM_PICKUP", "is_untracked", "judge", "subject_of"]

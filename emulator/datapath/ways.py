@@ -1,0 +1,148 @@
+"""Ways: how a packet came through, kept so that the others of its flow need not have everything looked up again.
+
+What lies between two interfaces (addresses, routes, network ACLs, checks, gateways without a memory) hangs on a packet's
+header and on the tables alone, and so do the groups' rules.  A packet that met nothing else writes its way down here, and
+`shortcut` takes those that follow along it; tracking entries and causes are asked for every packet as ever.
+
+    enters ─► begin: the header, not yet KNOWN
+                │   judged: what the groups said, at either interface
+                │   lose: a link, a gateway with a memory, a machine that forwards, too long a packet
+                ▼
+             learn: delivered; KNOWN for this version of the tables
+
+``ways`` is a cache: a way stands at the hash of its header or nowhere, and the newest takes the place.  Fragments and ICMP
+errors have none.  With no rows nothing is kept, and every packet goes the whole way.
+"""
+
+from emulator.datapath.state import Count, Flight, State, Way
+from emulator.kernels import kernel
+from emulator.policy import keys
+from emulator.policy.judge import is_untracked
+from emulator.policy.reasons import Decision, Verdict
+from emulator.policy.tables import EGRESS, Tables, row_of
+from emulator.wire.hashing import spread
+from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP, Field
+
+_ACCEPT = int(Verdict.ACCEPT)
+PLACE_SHIFT, UNTRACKED, RULE_MASK = 25, 1 << 24, (1 << 24) - 1  # in OUT and IN
+LOST_SHIFT = 32  # in GROUPS
+LENGTH_SHIFT, SPENT_MASK, ANY_LENGTH = 16, (1 << 16) - 1, 1 << 32  # in LIMITS
+
+
+@kernel
+def _key(state: State, p: int) -> int:
+    """The part of a way's key that is no address; 0 for a packet that has no way."""
+    flights = state.flights
+    protocol = flights[p, Field.PROTOCOL]
+    if flights[p, Field.FRAGMENT_OFFSET] != 0 or flights[p, Field.MORE_FRAGMENTS] != 0:
+        return 0
+    low, high = flights[p, Field.SOURCE_PORT], flights[p, Field.DESTINATION_PORT]
+    if protocol in (ICMP, ICMPV6):
+        if keys.query_role(protocol, flights[p, Field.TYPE]) == keys.QUERY_NONE:
+            return 0
+        low, high = flights[p, Field.IDENTIFIER], (flights[p, Field.TYPE] << 8) | flights[p, Field.CODE]
+    return keys.pack(1, flights[p, Field.FAMILY], protocol, low, high)
+
+
+@kernel
+def _home(state: State, p: int, key: int) -> int:
+    """The one row where a packet's way can stand."""
+    flights = state.flights
+    hashed = spread(
+        key,
+        flights[p, Field.SOURCE_HI],
+        flights[p, Field.SOURCE_LO],
+        flights[p, Field.DESTINATION_HI],
+        flights[p, Field.DESTINATION_LO],
+    )
+    return hashed & (state.ways.shape[0] - 1)
+
+
+@kernel
+def _has(state: State, row: int, p: int, key: int) -> bool:
+    """Whether a row is for packets with the header of the one in row ``p``."""
+    flights, ways = state.flights, state.ways
+    return (
+        ways[row, Way.KEY] == key
+        and ways[row, Way.SOURCE_LO] == flights[p, Field.SOURCE_LO]
+        and ways[row, Way.DESTINATION_LO] == flights[p, Field.DESTINATION_LO]
+        and ways[row, Way.SOURCE_HI] == flights[p, Field.SOURCE_HI]
+        and ways[row, Way.DESTINATION_HI] == flights[p, Field.DESTINATION_HI]
+    )
+
+
+@kernel
+def is_of(state: State, row: int, p: int) -> bool:
+    """Whether a way is that of the packet in row ``p``, whose addresses may have been changed."""
+    return _has(state, row, p, _key(state, p))
+
+
+@kernel
+def known(state: State, p: int) -> int:
+    """Row of the way of the packet in row ``p`` as it enters, or -1."""
+    if state.ways.shape[0] == 0:
+        return -1
+    key = _key(state, p)
+    if key == 0:
+        return -1
+    row = _home(state, p, key)
+    return row if _has(state, row, p, key) and state.ways[row, Way.KNOWN] == state.counts[Count.VERSION, 0] else -1
+
+
+@kernel
+def begin(state: State, p: int) -> None:
+    """Write down the way of the packet in row ``p`` from here on, if it can have one."""
+    flights, ways = state.flights, state.ways
+    key = _key(state, p)
+    if key == 0 or ways.shape[0] == 0:
+        return
+    row = _home(state, p, key)
+    flights[p, Flight.WAY] = row + 1
+    ways[row, Way.KEY] = key
+    ways[row, Way.SOURCE_HI] = flights[p, Field.SOURCE_HI]
+    ways[row, Way.SOURCE_LO] = flights[p, Field.SOURCE_LO]
+    ways[row, Way.DESTINATION_HI] = flights[p, Field.DESTINATION_HI]
+    ways[row, Way.DESTINATION_LO] = flights[p, Field.DESTINATION_LO]
+    ways[row, Way.OUT], ways[row, Way.IN], ways[row, Way.SLOTS] = 0, 0, 0
+    ways[row, Way.KNOWN] = -state.counts[Count.VERSION, 0]
+    ways[row, Way.PLACE] = flights[p, Field.INDEX]
+
+
+@kernel
+def lose(state: State, p: int) -> None:
+    """The packet in row ``p`` met something that hangs on more than its header: it writes no way."""
+    state.flights[p, Flight.WAY] = 0
+
+
+@kernel
+def judged(tables: Tables, state: State, p: int, eni_id: int, direction: int, decision: Decision) -> None:
+    """Write down what the groups of an interface said."""
+    row = state.flights[p, Flight.WAY] - 1
+    if row < 0 or decision.verdict != _ACCEPT:
+        return
+    packed = (eni_id << PLACE_SHIFT) | decision.rule
+    if decision.entry == 0:
+        if not is_untracked(tables, state.flights, p, row_of(tables, eni_id), direction, state.flights[p, Flight.AUTOTRACK]):
+            lose(state, p)
+            return
+        packed |= UNTRACKED
+    state.ways[row, Way.OUT if direction == EGRESS else Way.IN] = packed
+
+
+@kernel
+def learn(tables: Tables, state: State, p: int, place: int) -> None:
+    """The packet in row ``p`` is delivered: its way is known, unless it was lost or the tables are others by now."""
+    flights, ways = state.flights, state.ways
+    row, version = flights[p, Flight.WAY] - 1, state.counts[Count.VERSION, 0]
+    if row < 0 or ways[row, Way.KNOWN] != -version or ways[row, Way.PLACE] != flights[p, Field.INDEX]:
+        return
+    ways[row, Way.KNOWN] = version
+    ways[row, Way.PLACE] = place
+    ways[row, Way.GROUPS] = (flights[p, Flight.LOST] << LOST_SHIFT) | flights[p, Flight.SENDER]
+    always_fits = tables.settings.mtu_of_captures == 0 and flights[p, Field.PROTOCOL] in (TCP, UDP)
+    length = ANY_LENGTH if always_fits else flights[p, Field.LENGTH]
+    ways[row, Way.LIMITS] = (length << LENGTH_SHIFT) | flights[p, Flight.TTL_SPENT]
+    ways[row, Way.END_SOURCE_HI] = flights[p, Field.SOURCE_HI]
+    ways[row, Way.END_SOURCE_LO] = flights[p, Field.SOURCE_LO]
+    ways[row, Way.END_DESTINATION_HI] = flights[p, Field.DESTINATION_HI]
+    ways[row, Way.END_DESTINATION_LO] = flights[p, Field.DESTINATION_LO]
