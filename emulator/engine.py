@@ -156,6 +156,7 @@ class Engine:
         if len(headers):
             self._make_outcomes(int(headers[:, Field.INDEX].max()) + 1)
         self.state.counts[Count.FED, 0] = 0
+        self.state.counts[Count.AHEAD, 0] = 0 if self.is_compiled and len(self.state.ways) else FOREVER
         last = int(headers[-1, Field.TIME_NS]) if len(headers) else self.now_ns
         self._advance(headers, max(last, self.now_ns), FOREVER)
 

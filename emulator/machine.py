@@ -10,12 +10,14 @@ hundred words.  Here a `NamedTuple` of matrices is one pointer to a *frame*, a r
     tables.enis[row, Eni.SUBNET]      load the address from the frame; load address + (row × columns + 2) × 8
     matrix.shape[0]                   load the row count
     matrix[-1, 0]                     counts from the end, as interpreted
+    be32(buffer, at), prefetch(…)     one instruction (`kernels.instruction`)
 
 A frame does not change while a kernel runs, so its words are loaded once.  The kernels' sources know nothing of this:
 they are the same functions that the interpreter runs on NumPy arrays.
 """
 
 import operator
+import sys
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -26,6 +28,9 @@ from numba.core import cgutils, types
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import NativeValue, lower_getattr_generic, models, register_model, typeof_impl, unbox
+
+from emulator.kernels import prefetch
+from emulator.wire.integers import be16, be32, be64, le32
 
 _WORD = ir.IntType(64)
 
@@ -83,6 +88,11 @@ def passed(value: Any) -> Any:
         frame = np.array(words, dtype=np.int64)
         return Passed(layout, frame.ctypes.data, len(frame), (frame, value))
     return value
+
+
+def kind_of(value: Any) -> Any:
+    """The type of what `passed` gave."""
+    return value.kind if isinstance(value, Passed) else types.int64
 
 
 def _frame(value: Any, words: list[int]) -> FrameType:
@@ -230,4 +240,50 @@ def _lower_getitem(context: Any, builder: Any, signature: Any, arguments: Any) -
 def _lower_setitem(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     kind, index_type, _ = signature.args
     builder.store(arguments[2], _pointer(context, builder, kind, arguments[0], index_type, arguments[1]))
+    return context.get_dummy_value()
+
+
+
+class _Instruction(AbstractTemplate):
+    """A kernel of a matrix and a whole number that gives a whole number, or nothing."""
+
+    result: Any = types.int64
+
+    def generic(self, arguments: Any, keywords: Any) -> Any:
+        return signature(self.result, arguments[0], types.int64) if isinstance(arguments[0], MatrixType) else None
+
+
+def _loaded(bits: int, swapped: bool) -> Any:
+    """The code of a load of so many bits, the bytes in the other order than the machine's, if so, and widened."""
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        matrix = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+        whole = ir.IntType(bits)
+        address = builder.bitcast(builder.gep(matrix.data, [arguments[1]]), whole.as_pointer())
+        value = builder.load(address, align=1)
+        if swapped:
+            value = builder.bswap(value)
+        return value if bits == 64 else builder.zext(value, _WORD)
+
+    return lower
+
+
+for _function, _bits, _network_order in ((be16, 16, True), (be32, 32, True), (be64, 64, True), (le32, 32, False)):
+    infer_global(_function)(type(f"_Load{_function.__name__}", (_Instruction,), {}))
+    lower_builtin(_function, MatrixType, types.int64)(_loaded(_bits, _network_order == (sys.byteorder == "little")))
+
+
+@infer_global(prefetch)
+class _Prefetch(_Instruction):
+    result = types.none
+
+
+@lower_builtin(prefetch, MatrixType, types.int64)
+def _lower_prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    matrix = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+    address = builder.gep(matrix.data, [builder.mul(arguments[1], _WORD(signature.args[0].columns))])
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    builder.call(fetch, [builder.bitcast(address, byte), flag(0), flag(3), flag(1)])
     return context.get_dummy_value()

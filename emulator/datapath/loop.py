@@ -210,6 +210,9 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
                 take_fed = feed[row, Field.INDEX] < state.queue[0, Event.PACKET]
         if take_fed:
             row = counts[Count.FED, 0]
+            if row >= counts[Count.AHEAD, 0]:
+                counts[Count.AHEAD, 0] = row + ways.BLOCK
+                ways.look_ahead(state, feed, row)
             now = max(feed[row, Field.TIME_NS], counts[Count.NOW_NS, 0])
             if now > until:
                 return IDLE

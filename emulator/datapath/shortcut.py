@@ -9,7 +9,7 @@ overtaken.  Tracking entries change by `conntrack.refresh` here as there.
 from emulator.datapath.balancers import node_behind
 from emulator.datapath.journal import finish
 from emulator.datapath.state import Count, Flight, State, Way
-from emulator.datapath.ways import LENGTH_SHIFT, LOST_SHIFT, PLACE_SHIFT, RULE_MASK, SPENT_MASK, UNTRACKED
+from emulator.datapath.ways import LENGTH_SHIFT, LOST_SHIFT, PLACE_SHIFT, RULE_MASK, SLOT_MASK, SLOT_SHIFT, SPENT_MASK, UNTRACKED
 from emulator.kernels import kernel
 from emulator.policy import conntrack, keys
 from emulator.policy.keys import TrackingKey
@@ -19,7 +19,6 @@ from emulator.wire.headers import Field
 
 _ACCEPT, _DELIVERED = int(Verdict.ACCEPT), int(Stage.DELIVERED)
 _NONE, _UNSURE = -1, -2  # instead of a row of ``entries``: the flow is not tracked there; the whole way has to be gone
-_SLOT_SHIFT, _SLOT_MASK = 31, (1 << 31) - 1  # in SLOTS: rows plus one, the receiver's above the sender's
 
 
 @kernel
@@ -27,7 +26,7 @@ def _entry(state: State, p: int, key: TrackingKey, hint: int, side: int, now: in
     """Row of the living entry of a flow at one side, where it may stand at ``hint``; `_NONE` or `_UNSURE`."""
     entries = state.entries
     slot = hint
-    if hint < 0 or hint >= entries.shape[0] or not keys.stands_at(entries, hint, key):
+    if hint >= entries.shape[0] or not keys.stands_at(entries, hint, key):
         slot = conntrack.find(entries, key)
     if slot < 0:
         return _NONE if side & UNTRACKED else _UNSURE
@@ -75,14 +74,14 @@ def takes(tables: Tables, state: State, p: int, row: int, now: int) -> bool:
     if sender != 0 and state.counts[Count.TRANSLATIONS, 0] > 0 and node_behind(tables, state, p, sender, now) != 0:
         return False
     leaving = keys.packet_key(flights, p, sender)
-    first = _entry(state, p, leaving, (slots & _SLOT_MASK) - 1, sides[0], now) if sender != 0 else _NONE
+    first = _entry(state, p, leaving, slots & SLOT_MASK, sides[0], now) if sender != 0 else _NONE
     if first == _UNSURE:
         return False
     arriving = _arriving_key(state, p, row, receiver)
-    second = _entry(state, p, arriving, (slots >> _SLOT_SHIFT) - 1, sides[1], now) if receiver != 0 else _NONE
+    second = _entry(state, p, arriving, slots >> SLOT_SHIFT, sides[1], now) if receiver != 0 else _NONE
     if second == _UNSURE:
         return False
-    ways[row, Way.SLOTS] = ((second + 1) << _SLOT_SHIFT) | (first + 1)
+    ways[row, Way.SLOTS] = (max(second, 0) << SLOT_SHIFT) | max(first, 0)
     if sender != 0:
         live = state.counts[conntrack.Count.LIVE, 0]
         _judged(tables, state, p, sides[0], first, leaving.from_a, now)

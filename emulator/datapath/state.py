@@ -222,6 +222,7 @@ class Count(IntEnum):
     packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.  ARRIVED is the packet
     (index + 1) that a live host has to look at, 0 if none.  LEFT is what was left of a limit when the loop came back for room.
     VERSION counts the edits of the tables, from 1.
+    AHEAD is the row of a feed from which `ways` looks ahead next.
     """
 
     LIVE = 0
@@ -247,6 +248,7 @@ class Count(IntEnum):
     SHARES = 20
     LEFT = 21
     VERSION = 22
+    AHEAD = 23
 
 
 class LinkState(IntEnum):

@@ -15,24 +15,25 @@ errors have none.  With no rows nothing is kept, and every packet goes the whole
 """
 
 from emulator.datapath.state import Count, Flight, State, Way
-from emulator.kernels import kernel
+from emulator.kernels import kernel, prefetch
 from emulator.policy import keys
 from emulator.policy.judge import is_untracked
 from emulator.policy.reasons import Decision, Verdict
 from emulator.policy.tables import EGRESS, Tables, row_of
 from emulator.wire.hashing import spread
-from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP, Field
+from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP, Field, Matrix
 
 _ACCEPT = int(Verdict.ACCEPT)
 PLACE_SHIFT, UNTRACKED, RULE_MASK = 25, 1 << 24, (1 << 24) - 1  # in OUT and IN
 LOST_SHIFT = 32  # in GROUPS
 LENGTH_SHIFT, SPENT_MASK, ANY_LENGTH = 16, (1 << 16) - 1, 1 << 32  # in LIMITS
+SLOT_SHIFT, SLOT_MASK = 31, (1 << 31) - 1  # in SLOTS: rows of ``entries``, the receiver's above the sender's
+BLOCK = 16  # packets
 
 
 @kernel
-def _key(state: State, p: int) -> int:
+def _key(flights: Matrix, p: int) -> int:
     """The part of a way's key that is no address; 0 for a packet that has no way."""
-    flights = state.flights
     protocol = flights[p, Field.PROTOCOL]
     if flights[p, Field.FRAGMENT_OFFSET] != 0 or flights[p, Field.MORE_FRAGMENTS] != 0:
         return 0
@@ -45,9 +46,8 @@ def _key(state: State, p: int) -> int:
 
 
 @kernel
-def _home(state: State, p: int, key: int) -> int:
+def _home(ways: Matrix, flights: Matrix, p: int, key: int) -> int:
     """The one row where a packet's way can stand."""
-    flights = state.flights
     hashed = spread(
         key,
         flights[p, Field.SOURCE_HI],
@@ -55,7 +55,7 @@ def _home(state: State, p: int, key: int) -> int:
         flights[p, Field.DESTINATION_HI],
         flights[p, Field.DESTINATION_LO],
     )
-    return hashed & (state.ways.shape[0] - 1)
+    return hashed & (ways.shape[0] - 1)
 
 
 @kernel
@@ -74,7 +74,7 @@ def _has(state: State, row: int, p: int, key: int) -> bool:
 @kernel
 def is_of(state: State, row: int, p: int) -> bool:
     """Whether a way is that of the packet in row ``p``, whose addresses may have been changed."""
-    return _has(state, row, p, _key(state, p))
+    return _has(state, row, p, _key(state.flights, p))
 
 
 @kernel
@@ -82,21 +82,41 @@ def known(state: State, p: int) -> int:
     """Row of the way of the packet in row ``p`` as it enters, or -1."""
     if state.ways.shape[0] == 0:
         return -1
-    key = _key(state, p)
+    key = _key(state.flights, p)
     if key == 0:
         return -1
-    row = _home(state, p, key)
+    row = _home(state.ways, state.flights, p, key)
     return row if _has(state, row, p, key) and state.ways[row, Way.KNOWN] == state.counts[Count.VERSION, 0] else -1
+
+
+@kernel
+def look_ahead(state: State, feed: Matrix, row: int) -> None:
+    """Fetch what the packets of a feed from ``row`` on will need: the ways of a block to come, and the entries of the one at hand.
+
+    A miss of the processor's cache costs as much as all else that a packet on a short cut takes.
+    """
+    ways = state.ways
+    for at in range(row + BLOCK, min(row + 2 * BLOCK, feed.shape[0])):
+        key = _key(feed, at)
+        if key != 0:
+            home = _home(ways, feed, at, key)
+            prefetch(ways, home)
+    for at in range(row, min(row + BLOCK, feed.shape[0])):
+        key = _key(feed, at)
+        if key != 0:
+            slots = ways[_home(ways, feed, at, key), Way.SLOTS]
+            prefetch(state.entries, slots & SLOT_MASK)
+            prefetch(state.entries, slots >> SLOT_SHIFT)
 
 
 @kernel
 def begin(state: State, p: int) -> None:
     """Write down the way of the packet in row ``p`` from here on, if it can have one."""
     flights, ways = state.flights, state.ways
-    key = _key(state, p)
+    key = _key(state.flights, p)
     if key == 0 or ways.shape[0] == 0:
         return
-    row = _home(state, p, key)
+    row = _home(state.ways, state.flights, p, key)
     flights[p, Flight.WAY] = row + 1
     ways[row, Way.KEY] = key
     ways[row, Way.SOURCE_HI] = flights[p, Field.SOURCE_HI]
