@@ -156,7 +156,7 @@ class Engine:
         if len(headers):
             self._make_outcomes(int(headers[:, Field.INDEX].max()) + 1)
         self.state.counts[Count.FED, 0] = 0
-        self.state.counts[Count.AHEAD, 0] = 0 if self.is_compiled and len(self.state.ways) else FOREVER
+        self.state.counts[Count.AHEAD, 0] = 0 if self.is_compiled and len(self.state.ways) else -1
         last = int(headers[-1, Field.TIME_NS]) if len(headers) else self.now_ns
         self._advance(headers, max(last, self.now_ns), FOREVER)
 
@@ -198,9 +198,7 @@ class Engine:
     def drop_journal(self) -> None:
         """Write no steps from now on, and forget those written; packets may take short cuts now, if no flow logs are kept."""
         ways = WAYS if not len(self.state.sightings) else 0
-        self.state = self.state._replace(
-            journal=np.zeros((0, len(Step)), dtype=np.int64), ways=np.zeros((ways, len(Way)), dtype=np.int64)
-        )
+        self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64), ways=np.zeros((ways, len(Way)), dtype=np.int64))
         self.state.counts[Count.STEPS, 0] = 0
 
     def forget(self, packets: int) -> None:

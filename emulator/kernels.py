@@ -41,8 +41,8 @@ def instruction(function: F) -> F:
 
 
 @instruction
-def prefetch(matrix: Any, row: int) -> None:
-    """Say that a row will be read soon: compiled code has its first cache line fetched, and waits for nothing."""
+def prefetch(matrix: Any, row: int, column: int) -> None:
+    """Say that an element will be read soon: compiled code has its cache line fetched, and waits for nothing."""
 
 
 def available() -> bool:

@@ -243,14 +243,14 @@ def _lower_setitem(context: Any, builder: Any, signature: Any, arguments: Any) -
     return context.get_dummy_value()
 
 
-
 class _Instruction(AbstractTemplate):
-    """A kernel of a matrix and a whole number that gives a whole number, or nothing."""
+    """A kernel of a matrix and whole numbers that gives a whole number, or nothing."""
 
     result: Any = types.int64
 
     def generic(self, arguments: Any, keywords: Any) -> Any:
-        return signature(self.result, arguments[0], types.int64) if isinstance(arguments[0], MatrixType) else None
+        whole = [types.int64] * (len(arguments) - 1)
+        return signature(self.result, arguments[0], *whole) if isinstance(arguments[0], MatrixType) else None
 
 
 def _loaded(bits: int, swapped: bool) -> Any:
@@ -278,10 +278,11 @@ class _Prefetch(_Instruction):
     result = types.none
 
 
-@lower_builtin(prefetch, MatrixType, types.int64)
+@lower_builtin(prefetch, MatrixType, types.int64, types.int64)
 def _lower_prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     matrix = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
-    address = builder.gep(matrix.data, [builder.mul(arguments[1], _WORD(signature.args[0].columns))])
+    row = builder.mul(arguments[1], _WORD(signature.args[0].columns))
+    address = builder.gep(matrix.data, [builder.add(row, arguments[2])])
     byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
     fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")

@@ -8,8 +8,8 @@ peering                 both ends in the two VPCs' own blocks, not transitive (R
 a host outside          sends by the gateway of the VPC that the destination belongs to
 """
 
-from emulator.datapath.addressing import is_rfc1918, is_rfc6598
 from emulator.datapath import ways
+from emulator.datapath.addressing import is_rfc1918, is_rfc6598
 from emulator.datapath.balancers import balancer_node
 from emulator.datapath.edges import come_in, is_redirected, vpn_egress, vpn_ingress
 from emulator.datapath.endpoints import INTERNET, endpoint_towards, gateway_endpoint

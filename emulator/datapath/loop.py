@@ -20,7 +20,7 @@ from emulator.datapath.share import skip_foreign
 from emulator.datapath.shortcut import takes
 from emulator.datapath.spawn import SPARE
 from emulator.datapath.stages import DELIVERED, EXEMPT, SENT, arrive, send
-from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
+from emulator.datapath.state import HOMES, Count, Event, EventKind, Flight, Outcome, State
 from emulator.kernels import kernel
 from emulator.policy.conntrack import FREE_ROOM
 from emulator.policy.reasons import FIRST_PARSE_REASON, Reason, Verdict
@@ -95,14 +95,14 @@ def _take(state: State, feed: Matrix, row: int) -> int:
 
 
 @kernel
-def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
-    """A capture's packet enters: skipped, held back by its cause, waiting for it, or sent."""
+def _enter(tables: Tables, state: State, p: int, now: int, causal: int, home: int) -> None:
+    """A capture's packet enters: skipped, held back by its cause, waiting for it, or sent; ``home`` as in `ways.known`."""
     flights = state.flights
     status = flights[p, Field.STATUS]
     if status != PARSED:
         finish(state, p, now, SENT, NOWHERE, _SKIPPED, FIRST_PARSE_REASON + status, 0)
         return
-    known = ways.known(state, p)
+    known = ways.known(state, p, home)
     if known < 0:
         way = entrance(tables, state, p)
         if way.how == SKIP:
@@ -119,7 +119,7 @@ def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
             return
         causes.began(state, p)
         if known >= 0 and not ways.is_of(state, known, p):  # the responder answers to the addresses that it saw
-            known = ways.known(state, p)
+            known = ways.known(state, p, -1)
     if known >= 0 and takes(tables, state, p, known, now):
         return
     way = entrance(tables, state, p)
@@ -154,7 +154,7 @@ def _run(tables: Tables, state: State, kind: int, p: int, place: int, now: int, 
     """Act on an event."""
     wake(state, p, now)
     if kind == _SEND and place == NOWHERE:
-        _enter(tables, state, p, now, causal)
+        _enter(tables, state, p, now, causal, -1)
     elif kind == _SEND:
         _send(tables, state, p, place, now)
     elif kind == _TRANSIT:
@@ -210,15 +210,15 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
                 take_fed = feed[row, Field.INDEX] < state.queue[0, Event.PACKET]
         if take_fed:
             row = counts[Count.FED, 0]
-            if row >= counts[Count.AHEAD, 0]:
-                counts[Count.AHEAD, 0] = row + ways.BLOCK
+            if 0 <= counts[Count.AHEAD, 0] <= row:
                 ways.look_ahead(state, feed, row)
             now = max(feed[row, Field.TIME_NS], counts[Count.NOW_NS, 0])
             if now > until:
                 return IDLE
             counts[Count.NOW_NS, 0] = now
             counts[Count.FED, 0] = row + 1
-            _enter(tables, state, _take(state, feed, row), now, causal)
+            home = state.homes[row & (HOMES - 1), 0] - 1 if row < counts[Count.AHEAD, 0] else -1
+            _enter(tables, state, _take(state, feed, row), now, causal, home)
         else:
             if state.queue[0, Event.TIME_NS] > until:
                 return IDLE

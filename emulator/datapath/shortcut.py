@@ -88,7 +88,10 @@ def takes(tables: Tables, state: State, p: int, row: int, now: int) -> bool:
         if second >= 0 and state.counts[conntrack.Count.LIVE, 0] != live:  # an entry is gone, and others may have moved
             second = conntrack.find(state.entries, arriving)
     flights[p, Field.SOURCE_HI], flights[p, Field.SOURCE_LO] = ways[row, Way.END_SOURCE_HI], ways[row, Way.END_SOURCE_LO]
-    flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO] = ways[row, Way.END_DESTINATION_HI], ways[row, Way.END_DESTINATION_LO]
+    flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO] = (
+        ways[row, Way.END_DESTINATION_HI],
+        ways[row, Way.END_DESTINATION_LO],
+    )
     if receiver != 0:
         _judged(tables, state, p, sides[1], second, arriving.from_a, now)
     flights[p, Flight.SENDER] = ways[row, Way.GROUPS] & ((1 << LOST_SHIFT) - 1)

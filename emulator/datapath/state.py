@@ -216,39 +216,40 @@ class Sighting(IntEnum):
 
 
 class Count(IntEnum):
-    """Rows of ``counts`` (n, 1); the first two are the tracking table's own.
+    """Rows of ``counts`` (n, 1); the first three are the tracking table's own.
 
     NEXT is the event beside the heap (see `queue`); NEXT_FLIGHT is its row plus one, 0 if there is none.  FIRST is the
     packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.  ARRIVED is the packet
     (index + 1) that a live host has to look at, 0 if none.  LEFT is what was left of a limit when the loop came back for room.
     VERSION counts the edits of the tables, from 1.
-    AHEAD is the row of a feed from which `ways` looks ahead next.
+    AHEAD is the row of a feed from which `ways` looks ahead next, -1 if it never does.
     """
 
     LIVE = 0
     NEXT_ENTRY = 1
-    QUEUED = 2
-    FREE = 3
-    STEPS = 4
-    FED = 5
-    FLOWS = 6
-    NOW_NS = 7
-    FRAGMENTS = 8
-    HELD = 9
-    WAITING = 10
-    BORN = 11
-    TRANSLATIONS = 12
-    SIGHTINGS = 13
-    ARRIVED = 14
-    NEXT_FLIGHT = 15
-    NEXT_KIND = 16
-    NEXT_PLACE = 17
-    FIRST = 18
-    SHARE = 19
-    SHARES = 20
-    LEFT = 21
-    VERSION = 22
-    AHEAD = 23
+    SLOT = 2
+    QUEUED = 3
+    FREE = 4
+    STEPS = 5
+    FED = 6
+    FLOWS = 7
+    NOW_NS = 8
+    FRAGMENTS = 9
+    HELD = 10
+    WAITING = 11
+    BORN = 12
+    TRANSLATIONS = 13
+    SIGHTINGS = 14
+    ARRIVED = 15
+    NEXT_FLIGHT = 16
+    NEXT_KIND = 17
+    NEXT_PLACE = 18
+    FIRST = 19
+    SHARE = 20
+    SHARES = 21
+    LEFT = 22
+    VERSION = 23
+    AHEAD = 24
 
 
 class LinkState(IntEnum):
@@ -326,6 +327,9 @@ class Way(IntEnum):
     END_DESTINATION_LO = 15
 
 
+HOMES = 32
+
+
 class State(NamedTuple):
     """All matrices of a run; the kernels change them in place, the engine makes them larger."""
 
@@ -348,6 +352,7 @@ class State(NamedTuple):
     sightings: Matrix
     counts: Matrix
     ways: Matrix  # a power of two of rows; none where every step is to be seen
+    homes: Matrix  # (HOMES, 1): for the next rows of a feed, the row of ``ways`` where each would stand, plus one; 0 nowhere
     hosts: Matrix  # (ids, 1): 1 where a live host is attached, so that `advance` comes back when a packet reaches it
 
 
@@ -358,7 +363,7 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         return np.zeros((rows, columns), dtype=np.int64)
 
     counts = zeros(len(Count), 1)
-    counts[Count.FREE], counts[Count.VERSION] = flights, 1
+    counts[Count.FREE], counts[Count.VERSION], counts[Count.AHEAD] = flights, 1, -1
     return State(
         queue=zeros(2 * flights, len(Event)),
         flights=zeros(flights, FLIGHT_COLUMNS),
@@ -379,5 +384,6 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         sightings=zeros(0, len(Sighting)),
         counts=counts,
         ways=zeros(0, len(Way)),
+        homes=zeros(HOMES, 1),
         hosts=zeros(ids, 1),
     )

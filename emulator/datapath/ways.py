@@ -14,7 +14,7 @@ header and on the tables alone, and so do the groups' rules.  A packet that met 
 errors have none.  With no rows nothing is kept, and every packet goes the whole way.
 """
 
-from emulator.datapath.state import Count, Flight, State, Way
+from emulator.datapath.state import HOMES, Count, Flight, State, Way
 from emulator.kernels import kernel, prefetch
 from emulator.policy import keys
 from emulator.policy.judge import is_untracked
@@ -28,7 +28,7 @@ PLACE_SHIFT, UNTRACKED, RULE_MASK = 25, 1 << 24, (1 << 24) - 1  # in OUT and IN
 LOST_SHIFT = 32  # in GROUPS
 LENGTH_SHIFT, SPENT_MASK, ANY_LENGTH = 16, (1 << 16) - 1, 1 << 32  # in LIMITS
 SLOT_SHIFT, SLOT_MASK = 31, (1 << 31) - 1  # in SLOTS: rows of ``entries``, the receiver's above the sender's
-BLOCK = 16  # packets
+BLOCK = HOMES // 2  # packets
 
 
 @kernel
@@ -78,35 +78,39 @@ def is_of(state: State, row: int, p: int) -> bool:
 
 
 @kernel
-def known(state: State, p: int) -> int:
-    """Row of the way of the packet in row ``p`` as it enters, or -1."""
+def known(state: State, p: int, home: int) -> int:
+    """Row of the way of the packet in row ``p`` as it enters, or -1; ``home`` is where it would stand, or -1 to find that out."""
     if state.ways.shape[0] == 0:
         return -1
     key = _key(state.flights, p)
     if key == 0:
         return -1
-    row = _home(state.ways, state.flights, p, key)
+    row = home if home >= 0 else _home(state.ways, state.flights, p, key)
     return row if _has(state, row, p, key) and state.ways[row, Way.KNOWN] == state.counts[Count.VERSION, 0] else -1
 
 
 @kernel
 def look_ahead(state: State, feed: Matrix, row: int) -> None:
-    """Fetch what the packets of a feed from ``row`` on will need: the ways of a block to come, and the entries of the one at hand.
+    """Fetch what packets of a feed will need: the ways of the block behind that of ``row``, and the entries of its own.
 
     A miss of the processor's cache costs as much as all else that a packet on a short cut takes.
     """
-    ways = state.ways
-    for at in range(row + BLOCK, min(row + 2 * BLOCK, feed.shape[0])):
+    ways, homes, counts = state.ways, state.homes, state.counts
+    start = row & -BLOCK
+    first = start + BLOCK if start == counts[Count.AHEAD, 0] and start > 0 else start
+    counts[Count.AHEAD, 0] = start + BLOCK
+    for at in range(first, min(start + 2 * BLOCK, feed.shape[0])):
         key = _key(feed, at)
-        if key != 0:
-            home = _home(ways, feed, at, key)
-            prefetch(ways, home)
-    for at in range(row, min(row + BLOCK, feed.shape[0])):
-        key = _key(feed, at)
-        if key != 0:
-            slots = ways[_home(ways, feed, at, key), Way.SLOTS]
-            prefetch(state.entries, slots & SLOT_MASK)
-            prefetch(state.entries, slots >> SLOT_SHIFT)
+        home = _home(ways, feed, at, key) if key != 0 else -1
+        homes[at & (HOMES - 1), 0] = home + 1
+        if home >= 0:
+            prefetch(ways, home, Way.KEY)
+            prefetch(ways, home, Way.KNOWN)
+    for at in range(start, min(start + BLOCK, feed.shape[0])):
+        home = homes[at & (HOMES - 1), 0] - 1
+        if home >= 0:
+            prefetch(state.entries, ways[home, Way.SLOTS] & SLOT_MASK, 0)
+            prefetch(state.entries, ways[home, Way.SLOTS] >> SLOT_SHIFT, 0)
 
 
 @kernel
@@ -140,13 +144,18 @@ def judged(tables: Tables, state: State, p: int, eni_id: int, direction: int, de
     row = state.flights[p, Flight.WAY] - 1
     if row < 0 or decision.verdict != _ACCEPT:
         return
-    packed = (eni_id << PLACE_SHIFT) | decision.rule
+    packed, slot = (eni_id << PLACE_SHIFT) | decision.rule, state.counts[Count.SLOT, 0]
     if decision.entry == 0:
         if not is_untracked(tables, state.flights, p, row_of(tables, eni_id), direction, state.flights[p, Flight.AUTOTRACK]):
             lose(state, p)
             return
-        packed |= UNTRACKED
-    state.ways[row, Way.OUT if direction == EGRESS else Way.IN] = packed
+        packed, slot = packed | UNTRACKED, 0
+    if direction == EGRESS:
+        state.ways[row, Way.OUT] = packed
+        state.ways[row, Way.SLOTS] |= slot
+    else:
+        state.ways[row, Way.IN] = packed
+        state.ways[row, Way.SLOTS] |= slot << SLOT_SHIFT
 
 
 @kernel

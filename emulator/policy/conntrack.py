@@ -45,10 +45,11 @@ class Entry(IntEnum):
 
 
 class Count(IntEnum):
-    """Rows of ``counts`` (n, 1) that belong to the tracking table."""
+    """Rows of ``counts`` (n, 1) that belong to the tracking table; SLOT is where the entry stands that was used last."""
 
     LIVE = 0
     NEXT_ENTRY = 1
+    SLOT = 2
 
 
 class Usage(IntEnum):
@@ -224,6 +225,7 @@ def refresh(
     state = next_state(
         protocol, entries[slot, Entry.STATE], from_a, flights[p, Field.FLAGS], flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
     )
+    counts[Count.SLOT, 0] = slot
     entries[slot, Entry.STATE] = state
     expires = now + timeout_ns(tables, eni_of(entries, slot), protocol, state)
     entries[slot, Entry.EXPIRES_NS] = expires
@@ -293,6 +295,7 @@ def create(
     eni_id = key.key >> ENI_SHIFT
     counts[Count.NEXT_ENTRY, 0] += 1
     number = counts[Count.NEXT_ENTRY, 0]
+    counts[Count.SLOT, 0] = slot
     write_key(entries, slot, key)
     entries[slot, Entry.STATE] = state
     expires = now + timeout_ns(tables, eni_id, protocol, state)

@@ -11,7 +11,7 @@ from emulator.kernels import kernel
 from emulator.policy import conntrack, keys
 from emulator.policy.conntrack import TAG_SHIFT, Entry, Usage
 from emulator.policy.reasons import Decision, Reason, Verdict
-from emulator.policy.rules import ALL, Subject, first_match, untracked_pair
+from emulator.policy.rules import ALL, Subject, first_match, is_never_tracked
 from emulator.policy.tables import (
     INGRESS,
     MIDSTREAM_PICKUP,
@@ -76,14 +76,11 @@ def _quoted_entry(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix
 
 @kernel
 def is_untracked(tables: Tables, flights: Matrix, p: int, eni: int, direction: int, autotrack: int) -> bool:
-    """Whether a flow that an interface row's rules allow is never tracked there, whichever of its packets is asked about (CT-9, CT-18)."""
+    """Whether a flow that an interface row's rules allow is never tracked there, whichever of its packets is asked about."""
     family, protocol = flights[p, Field.FAMILY], flights[p, Field.PROTOCOL]
     if protocol not in (TCP, UDP) or autotrack != 0:
         return False
-    # The second test is the flow's mirror image, so that an answer of an untracked flow opens no entry (CT-18).
-    return untracked_pair(tables, eni, direction, family, protocol, flights[p, Field.DESTINATION_PORT]) or untracked_pair(
-        tables, eni, 1 - direction, family, protocol, flights[p, Field.SOURCE_PORT]
-    )
+    return is_never_tracked(tables, eni, direction, family, protocol, flights[p, Field.DESTINATION_PORT], flights[p, Field.SOURCE_PORT])
 
 
 @kernel

@@ -17,10 +17,7 @@ def mix(state: int, value: int) -> int:
 
 @kernel
 def spread(a: int, b: int, c: int, d: int, e: int) -> int:
-    """A hash of 32 bits of five 64-bit values whose parts do not wait for each other: quicker than `mix`, and weaker.
-
-    For caches, where what falls together costs time and nothing else.
-    """
+    """A hash of 32 bits of five 64-bit values; its parts do not wait for each other, so it is quicker than five times `mix`."""
     first = ((a ^ (a >> 32)) & _LOW) * 0x3C6EF373
     second = ((b ^ (b >> 32)) & _LOW) * 0x2545F491
     third = ((c ^ (c >> 32)) & _LOW) * 0x1B873593
