@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 _KERNELS: list[Callable[..., Any]] = []
-_INSTRUCTIONS: list[Callable[..., Any]] = []
+LOADS: dict[Callable[..., Any], tuple[int, str]] = {}
 _USED: set[Callable[..., Any]] = set()
 _PRIVATE = "vpcemu-kernels-"
 
@@ -34,13 +34,16 @@ def kernel(function: F) -> F:
     return function
 
 
-def instruction(function: F) -> F:
-    """The function itself, remembered as a kernel for which `machine` knows better code than its own."""
-    _INSTRUCTIONS.append(function)
-    return function
+def load(bits: int, order: str) -> Callable[[F], F]:
+    """A kernel that reads so many bits from bytes at an offset, in ``order`` ("big" or "little"): to `machine`, one instruction."""
+
+    def remembered(function: F) -> F:
+        LOADS[function] = bits, order
+        return function
+
+    return remembered
 
 
-@instruction
 def prefetch(matrix: Any, row: int, column: int) -> None:
     """Say that an element will be read soon: compiled code has its cache line fetched, and waits for nothing."""
 
@@ -103,7 +106,7 @@ def _numba() -> Any:
     from numba.extending import register_jitable
 
     numba.config.CACHE_DIR = str(_folder())  # type: ignore[attr-defined]
-    for function in _KERNELS + (_INSTRUCTIONS if _checked() else []):
+    for function in [*_KERNELS, *([*LOADS, prefetch] if _checked() else [])]:
         # Only the entry point is called from outside; without counted references there is nothing to count.
         register_jitable(_nrt=_checked(), no_cfunc_wrapper=True)(function)
     return numba

@@ -10,7 +10,7 @@ hundred words.  Here a `NamedTuple` of matrices is one pointer to a *frame*, a r
     tables.enis[row, Eni.SUBNET]      load the address from the frame; load address + (row × columns + 2) × 8
     matrix.shape[0]                   load the row count
     matrix[-1, 0]                     counts from the end, as interpreted
-    be32(buffer, at), prefetch(…)     one instruction (`kernels.instruction`)
+    be32(buffer, at), prefetch(…)     one instruction
 
 A frame does not change while a kernel runs, so its words are loaded once.  The kernels' sources know nothing of this:
 they are the same functions that the interpreter runs on NumPy arrays.
@@ -29,8 +29,7 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import NativeValue, lower_getattr_generic, models, register_model, typeof_impl, unbox
 
-from emulator.kernels import prefetch
-from emulator.wire.integers import be16, be32, be64, le32
+from emulator.kernels import LOADS, prefetch
 
 _WORD = ir.IntType(64)
 
@@ -268,9 +267,9 @@ def _loaded(bits: int, swapped: bool) -> Any:
     return lower
 
 
-for _function, _bits, _network_order in ((be16, 16, True), (be32, 32, True), (be64, 64, True), (le32, 32, False)):
-    infer_global(_function)(type(f"_Load{_function.__name__}", (_Instruction,), {}))
-    lower_builtin(_function, MatrixType, types.int64)(_loaded(_bits, _network_order == (sys.byteorder == "little")))
+for _function, (_bits, _order) in LOADS.items():
+    infer_global(_function)(type(_function.__name__, (_Instruction,), {}))
+    lower_builtin(_function, MatrixType, types.int64)(_loaded(_bits, _order != sys.byteorder))
 
 
 @infer_global(prefetch)
