@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 _KERNELS: list[Callable[..., Any]] = []
-LOADS: dict[Callable[..., Any], tuple[int, str]] = {}
+_LOADS: dict[Callable[..., Any], tuple[int, str]] = {}
 _USED: set[Callable[..., Any]] = set()
 _PRIVATE = "vpcemu-kernels-"
 
@@ -38,7 +38,7 @@ def load(bits: int, order: str) -> Callable[[F], F]:
     """A kernel that reads so many bits from bytes at an offset, in ``order`` ("big" or "little"): to `machine`, one instruction."""
 
     def remembered(function: F) -> F:
-        LOADS[function] = bits, order
+        _LOADS[function] = bits, order
         return function
 
     return remembered
@@ -106,7 +106,14 @@ def _numba() -> Any:
     from numba.extending import register_jitable
 
     numba.config.CACHE_DIR = str(_folder())  # type: ignore[attr-defined]
-    for function in [*_KERNELS, *([*LOADS, prefetch] if _checked() else [])]:
+    plain = [*_LOADS, prefetch]
+    if not _checked():
+        from emulator.machine import know_loads, know_prefetch
+
+        know_loads(_LOADS)
+        know_prefetch(prefetch)
+        plain = []
+    for function in [*_KERNELS, *plain]:
         # Only the entry point is called from outside; without counted references there is nothing to count.
         register_jitable(_nrt=_checked(), no_cfunc_wrapper=True)(function)
     return numba

@@ -29,8 +29,6 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import NativeValue, lower_getattr_generic, models, register_model, typeof_impl, unbox
 
-from emulator.kernels import LOADS, prefetch
-
 _WORD = ir.IntType(64)
 
 
@@ -267,17 +265,19 @@ def _loaded(bits: int, swapped: bool) -> Any:
     return lower
 
 
-for _function, (_bits, _order) in LOADS.items():
-    infer_global(_function)(type(_function.__name__, (_Instruction,), {}))
-    lower_builtin(_function, MatrixType, types.int64)(_loaded(_bits, _order != sys.byteorder))
+def know_loads(loads: dict[Any, tuple[int, str]]) -> None:
+    """Have each of these functions of bytes and an offset stand for one load of so many bits, in an order of bytes."""
+    for function, (bits, order) in loads.items():
+        infer_global(function)(type(function.__name__, (_Instruction,), {}))
+        lower_builtin(function, MatrixType, types.int64)(_loaded(bits, order != sys.byteorder))
 
 
-@infer_global(prefetch)
-class _Prefetch(_Instruction):
-    result = types.none
+def know_prefetch(function: Any) -> None:
+    """Have this function of a matrix, a row and a column stand for fetching a cache line ahead of its use."""
+    infer_global(function)(type(function.__name__, (_Instruction,), {"result": types.none}))
+    lower_builtin(function, MatrixType, types.int64, types.int64)(_lower_prefetch)
 
 
-@lower_builtin(prefetch, MatrixType, types.int64, types.int64)
 def _lower_prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     matrix = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
     row = builder.mul(arguments[1], _WORD(signature.args[0].columns))

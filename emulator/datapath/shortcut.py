@@ -65,7 +65,7 @@ def _judged(tables: Tables, state: State, p: int, side: int, slot: int, from_a: 
 
 @kernel
 def takes(tables: Tables, state: State, p: int, row: int, now: int) -> bool:
-    """Whether the packet in row ``p`` took the way in ``row`` and has ended; False if it has to go the whole way, and nothing is changed."""
+    """Whether the packet in row ``p`` took the way in ``row``, to its end; False, with nothing changed, if it has to go the whole way."""
     flights, ways = state.flights, state.ways
     sides, limits, slots = (ways[row, Way.OUT], ways[row, Way.IN]), ways[row, Way.LIMITS], ways[row, Way.SLOTS]
     if flights[p, Field.LENGTH] > limits >> LENGTH_SHIFT or flights[p, Field.TTL] <= limits & SPENT_MASK:
