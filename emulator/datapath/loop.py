@@ -118,7 +118,7 @@ def _enter(tables: Tables, state: State, p: int, now: int, causal: int, home: in
             finish(state, p, now, SENT, entrance(tables, state, p).place, _UNSENT, _HELD_BACK, 0)
             return
         causes.began(state, p)
-        if known >= 0 and not ways.is_of(state, known, p):  # the responder answers to the addresses that it saw
+        if known < 0 or not ways.is_of(state, known, p):  # the responder answers to the addresses that it saw
             known = ways.known(state, p, -1)
     if known >= 0 and takes(tables, state, p, known, now):
         return
