@@ -243,7 +243,7 @@ class Engine:
     def _grow(self, code: Exit) -> None:
         state = self.state
         if code == Exit.ENTRIES:
-            self._kernel(conntrack.sweep, len(state.entries))(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
+            self.kernel(conntrack.sweep, len(state.entries))(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
             if 8 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > 3 * len(state.entries):
                 self.state = state._replace(entries=rehashed_entries(state.entries, 2 * len(state.entries), self.is_compiled))
         elif code == Exit.QUEUE:
@@ -259,7 +259,7 @@ class Engine:
         elif code == Exit.FLOWS:
             flows = _doubled(state.flows)
             index = np.zeros((2 * len(flows), 1), dtype=np.int64)
-            self._kernel(keys.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
+            self.kernel(keys.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
             self.state = state._replace(flows=flows, flow_index=index)
         elif code == Exit.BIRTHS:
             self.state = state._replace(births=_doubled(state.births), born_outcomes=_doubled(state.born_outcomes))
@@ -278,7 +278,7 @@ class Engine:
         table, index = np.zeros((size, len(Translation)), dtype=np.int64), np.zeros((4 * size, 1), dtype=np.int64)
         table[: len(live)] = live
         allotments = np.zeros((2 * size, len(Allotment)), dtype=np.int64)
-        self._kernel(translations.reindex, len(live))(table, len(live), index, allotments)
+        self.kernel(translations.reindex, len(live))(table, len(live), index, allotments)
         self.state.counts[Count.TRANSLATIONS, 0] = len(live)
         self.state = self.state._replace(translations=table, translation_index=index, allotments=allotments)
 
@@ -289,10 +289,10 @@ class Engine:
         while size < 4 * (live + 4):
             size *= 2
         fresh = np.zeros((size, len(Fragment)), dtype=np.int64)
-        self.state.counts[Count.FRAGMENTS, 0] = self._kernel(fragments.clear, len(old))(old, fresh, self.now_ns)
+        self.state.counts[Count.FRAGMENTS, 0] = self.kernel(fragments.clear, len(old))(old, fresh, self.now_ns)
         self.state = self.state._replace(fragments=fresh)
 
-    def _kernel(self, function: F, rows: int) -> F:
+    def kernel(self, function: F, rows: int) -> F:
         """A kernel that goes through so many rows: compiled where it pays, if this run is compiled at all."""
         return compiled(function) if self._loop is not advance and rows >= CACHED_FROM else function
 

@@ -122,7 +122,8 @@ def _enter(tables: Tables, state: State, p: int, now: int, causal: int, home: in
             known = ways.known(state, p, -1)
     if known >= 0 and takes(tables, state, p, known, now):
         return
-    way = entrance(tables, state, p)
+    if known >= 0 or causal != 0:
+        way = entrance(tables, state, p)
     if way.how == AT_PLACE and way.source_hi == flights[p, Field.SOURCE_HI] and way.source_lo == flights[p, Field.SOURCE_LO]:
         ways.begin(state, p)
     flights[p, Field.SOURCE_HI], flights[p, Field.SOURCE_LO] = way.source_hi, way.source_lo
@@ -194,7 +195,7 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
             continue
         queue.settle(state)
         if counts[Count.SHARES, 0] > 1:
-            skip_foreign(tables, state, feed)
+            skip_foreign(state)
         queued, fed = counts[Count.QUEUED, 0] > 0, counts[Count.FED, 0] < feed.shape[0]
         if not queued and not fed:
             return IDLE

@@ -353,7 +353,12 @@ class State(NamedTuple):
     counts: Matrix
     ways: Matrix  # a power of two of rows; none where every step is to be seen
     homes: Matrix  # (HOMES, 1): for the next rows of a feed, the row of ``ways`` where each would stand, plus one; 0 nowhere
+    shares: Matrix  # (n, 1): the engine to which each row of the feed belongs, where several share a capture
     hosts: Matrix  # (ids, 1): 1 where a live host is attached, so that `advance` comes back when a packet reaches it
+
+
+MEMOS = ("ways", "homes", "shares")
+"""What a state can do without between two feeds: it is found anew."""
 
 
 def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> State:
@@ -385,5 +390,6 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         counts=counts,
         ways=zeros(0, len(Way)),
         homes=zeros(HOMES, 1),
+        shares=zeros(0, 1),
         hosts=zeros(ids, 1),
     )
