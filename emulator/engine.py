@@ -24,6 +24,7 @@ from emulator.datapath.state import (
     State,
     Step,
     Translation,
+    Way,
     doubled,
     new_state,
 )
@@ -37,6 +38,7 @@ from emulator.policy.tables import Eni, LinkColumn, PlaceKind, Tables
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 FOREVER = 2**62
+WAYS = 1 << 17  # rows of the cache of `ways`: as much memory as a window of headers takes
 F = TypeVar("F", bound=Callable[..., Any])
 _EMPTY = np.zeros((0, FIELDS), dtype=np.int64)
 
@@ -63,10 +65,10 @@ class Engine:
         self._compiled = compiled
         self._loop = advance
         self._journal = journal
-        if not journal:
-            self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
         if flow_logs:
             self.state = self.state._replace(sightings=np.zeros((1024, len(Sighting)), dtype=np.int64))
+        if not journal:
+            self.drop_journal()
 
     @property
     def now_ns(self) -> int:
@@ -84,6 +86,7 @@ class Engine:
         The entries of an interface or gateway that is gone go with it.
         """
         lanes = self.tables.links[:, [LinkColumn.A, LinkColumn.B]]
+        self.state.counts[Count.VERSION, 0] += 1
         self.topology = topology
         self.tables = _later_faults(compile_tables(topology, self.ids), self._began_ns)
         usage = np.zeros((len(self.ids), self.state.usage.shape[1]), dtype=np.int64)
@@ -154,6 +157,7 @@ class Engine:
         if len(headers):
             self._make_outcomes(int(headers[:, Field.INDEX].max()) + 1)
         self.state.counts[Count.FED, 0] = 0
+        self.state.counts[Count.AHEAD, 0] = 0 if self.is_compiled and len(self.state.ways) else -1
         last = int(headers[-1, Field.TIME_NS]) if len(headers) else self.now_ns
         self._advance(headers, max(last, self.now_ns), FOREVER)
 
@@ -193,8 +197,9 @@ class Engine:
         return self._loop is not advance
 
     def drop_journal(self) -> None:
-        """Write no steps from now on, and forget those written."""
-        self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
+        """Write no steps from now on, and forget those written; packets may take short cuts now, if no flow logs are kept."""
+        ways = WAYS if not len(self.state.sightings) else 0
+        self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64), ways=np.zeros((ways, len(Way)), dtype=np.int64))
         self.state.counts[Count.STEPS, 0] = 0
 
     def forget(self, packets: int) -> None:
@@ -239,7 +244,7 @@ class Engine:
     def _grow(self, code: Exit) -> None:
         state = self.state
         if code == Exit.ENTRIES:
-            self._kernel(conntrack.sweep, len(state.entries))(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
+            self.kernel(conntrack.sweep, len(state.entries))(self.tables, state.entries, state.counts, state.usage, -1, self.now_ns)
             if 8 * (state.counts[Count.LIVE, 0] + conntrack.FREE_ROOM) > 3 * len(state.entries):
                 self.state = state._replace(entries=rehashed_entries(state.entries, 2 * len(state.entries), self.is_compiled))
         elif code == Exit.QUEUE:
@@ -255,7 +260,7 @@ class Engine:
         elif code == Exit.FLOWS:
             flows = doubled(state.flows)
             index = np.zeros((2 * len(flows), 1), dtype=np.int64)
-            self._kernel(keys.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
+            self.kernel(keys.reindex, len(flows))(flows, int(state.counts[Count.FLOWS, 0]), index)
             self.state = state._replace(flows=flows, flow_index=index)
         elif code == Exit.BIRTHS:
             self.state = state._replace(births=doubled(state.births), born_outcomes=doubled(state.born_outcomes))
@@ -274,7 +279,7 @@ class Engine:
         table, index = np.zeros((size, len(Translation)), dtype=np.int64), np.zeros((4 * size, 1), dtype=np.int64)
         table[: len(live)] = live
         allotments = np.zeros((2 * size, len(Allotment)), dtype=np.int64)
-        self._kernel(translations.reindex, len(live))(table, len(live), index, allotments)
+        self.kernel(translations.reindex, len(live))(table, len(live), index, allotments)
         self.state.counts[Count.TRANSLATIONS, 0] = len(live)
         self.state = self.state._replace(translations=table, translation_index=index, allotments=allotments)
 
@@ -285,10 +290,10 @@ class Engine:
         while size < 4 * (live + 4):
             size *= 2
         fresh = np.zeros((size, len(Fragment)), dtype=np.int64)
-        self.state.counts[Count.FRAGMENTS, 0] = self._kernel(fragments.clear, len(old))(old, fresh, self.now_ns)
+        self.state.counts[Count.FRAGMENTS, 0] = self.kernel(fragments.clear, len(old))(old, fresh, self.now_ns)
         self.state = self.state._replace(fragments=fresh)
 
-    def _kernel(self, function: F, rows: int) -> F:
+    def kernel(self, function: F, rows: int) -> F:
         """A kernel that goes through so many rows: compiled where it pays, if this run is compiled at all."""
         return compiled(function) if self._loop is not advance and rows >= CACHED_FROM else function
 

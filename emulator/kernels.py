@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 _KERNELS: list[Callable[..., Any]] = []
+_LOADS: dict[Callable[..., Any], tuple[int, str]] = {}
 _USED: set[Callable[..., Any]] = set()
 _PRIVATE = "vpcemu-kernels-"
 
@@ -32,6 +33,20 @@ def kernel(function: F) -> F:
     """The function itself, remembered as one that compiled code may call."""
     _KERNELS.append(function)
     return function
+
+
+def load(bits: int, order: str) -> Callable[[F], F]:
+    """A kernel that reads so many bits from bytes at an offset, in ``order`` ("big" or "little"): to `machine`, one instruction."""
+
+    def remembered(function: F) -> F:
+        _LOADS[function] = bits, order
+        return function
+
+    return remembered
+
+
+def prefetch(matrix: Any, row: int, column: int) -> None:
+    """Say that an element will be read soon: compiled code has its cache line fetched, and waits for nothing."""
 
 
 def available() -> bool:
@@ -92,7 +107,14 @@ def _numba() -> Any:
     from numba.extending import register_jitable
 
     numba.config.CACHE_DIR = str(_folder())  # type: ignore[attr-defined]
-    for function in _KERNELS:
+    plain = [*_LOADS, prefetch]
+    if not _checked():
+        from emulator.machine import know_loads, know_prefetch
+
+        know_loads(_LOADS)
+        know_prefetch(prefetch)
+        plain = []
+    for function in [*_KERNELS, *plain]:
         # Only the entry point is called from outside; without counted references there is nothing to count.
         register_jitable(_nrt=_checked(), no_cfunc_wrapper=True)(function)
     return numba
@@ -118,23 +140,23 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     machine = _numba().njit(cache=True, nogil=True)(function)
     if _checked():
         return machine  # type: ignore[no-any-return]
-    from numba import typeof
+    from emulator.machine import kind_of, passed
 
-    from emulator.machine import passed
-
-    ready: set[tuple[Any, ...]] = set()
+    entries: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     @wraps(function)
     def run(*arguments: Any) -> Any:
         given = [passed(argument) for argument in arguments]
-        kinds = tuple(typeof(argument) for argument in given)  # type: ignore[no-untyped-call]
-        if kinds not in ready:
+        kinds = tuple([kind_of(argument) for argument in given])
+        entry = entries.get(kinds)
+        if entry is None:
             with _alone(function):
                 if not is_cached(function):
                     _say(f"compiling the kernel {function.__name__}, {_how_long_kept()} …")
                 machine.compile(kinds)
-            ready.add(kinds)
-        return machine(*given)
+            # Called past the dispatcher, which looks at each argument anew and takes longer for it than a small kernel for its work.
+            entry = entries[kinds] = machine.get_overload(kinds)
+        return entry(*given)
 
     return run
 
@@ -145,7 +167,7 @@ CACHED_FROM = 2_000
 
 def pays(function: Callable[..., Any], work: int) -> bool:
     """Whether so many packets or rows are better done by machine code: many, or middling ones if it is on disk already."""
-    return work >= CACHED_FROM and available() and (work >= COMPILE_FROM or function in _USED or is_cached(function))
+    return work >= CACHED_FROM and (function in _USED or (available() and (work >= COMPILE_FROM or is_cached(function))))
 
 
 def _say(text: str) -> None:

@@ -10,12 +10,14 @@ hundred words.  Here a `NamedTuple` of matrices is one pointer to a *frame*, a r
     tables.enis[row, Eni.SUBNET]      load the address from the frame; load address + (row × columns + 2) × 8
     matrix.shape[0]                   load the row count
     matrix[-1, 0]                     counts from the end, as interpreted
+    be32(buffer, at), prefetch(…)     one instruction
 
 A frame does not change while a kernel runs, so its words are loaded once.  The kernels' sources know nothing of this:
 they are the same functions that the interpreter runs on NumPy arrays.
 """
 
 import operator
+import sys
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -83,6 +85,11 @@ def passed(value: Any) -> Any:
         frame = np.array(words, dtype=np.int64)
         return Passed(layout, frame.ctypes.data, len(frame), (frame, value))
     return value
+
+
+def kind_of(value: Any) -> Any:
+    """The type of what `passed` gave."""
+    return value.kind if isinstance(value, Passed) else types.int64
 
 
 def _frame(value: Any, words: list[int]) -> FrameType:
@@ -230,4 +237,53 @@ def _lower_getitem(context: Any, builder: Any, signature: Any, arguments: Any) -
 def _lower_setitem(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     kind, index_type, _ = signature.args
     builder.store(arguments[2], _pointer(context, builder, kind, arguments[0], index_type, arguments[1]))
+    return context.get_dummy_value()
+
+
+class _Instruction(AbstractTemplate):
+    """A kernel of a matrix and whole numbers that gives a whole number, or nothing."""
+
+    result: Any = types.int64
+
+    def generic(self, arguments: Any, keywords: Any) -> Any:
+        whole = [types.int64] * (len(arguments) - 1)
+        return signature(self.result, arguments[0], *whole) if isinstance(arguments[0], MatrixType) else None
+
+
+def _loaded(bits: int, swapped: bool) -> Any:
+    """The code of a load of so many bits, the bytes in the other order than the machine's, if so, and widened."""
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        matrix = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+        whole = ir.IntType(bits)
+        address = builder.bitcast(builder.gep(matrix.data, [arguments[1]]), whole.as_pointer())
+        value = builder.load(address, align=1)
+        if swapped:
+            value = builder.bswap(value)
+        return value if bits == 64 else builder.zext(value, _WORD)
+
+    return lower
+
+
+def know_loads(loads: dict[Any, tuple[int, str]]) -> None:
+    """Have each of these functions of bytes and an offset stand for one load of so many bits, in an order of bytes."""
+    for function, (bits, order) in loads.items():
+        infer_global(function)(type(function.__name__, (_Instruction,), {}))
+        lower_builtin(function, MatrixType, types.int64)(_loaded(bits, order != sys.byteorder))
+
+
+def know_prefetch(function: Any) -> None:
+    """Have this function of a matrix, a row and a column stand for fetching a cache line ahead of its use."""
+    infer_global(function)(type(function.__name__, (_Instruction,), {"result": types.none}))
+    lower_builtin(function, MatrixType, types.int64, types.int64)(_lower_prefetch)
+
+
+def _lower_prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    matrix = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+    row = builder.mul(arguments[1], _WORD(signature.args[0].columns))
+    address = builder.gep(matrix.data, [builder.add(row, arguments[2])])
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    builder.call(fetch, [builder.bitcast(address, byte), flag(0), flag(3), flag(1)])
     return context.get_dummy_value()

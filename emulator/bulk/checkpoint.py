@@ -23,7 +23,7 @@ import numpy as np
 from emulator.bulk.running import Position, Run, Running
 from emulator.bulk.sealed import read_sealed, write_sealed
 from emulator.bulk.shares import SharedEngine
-from emulator.datapath.state import State
+from emulator.datapath.state import MEMOS, State
 from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.model.fileformat.dump import dump
@@ -152,11 +152,13 @@ def _matrices(engine: Engine | SharedEngine, tally: Tally) -> dict[str, Any]:
     found = {_TALLY + name: matrix for name, matrix in tally.matrices().items()}
     for number, one in enumerate(_engines(engine)):
         shared = () if number == 0 else ("outcomes",)  # the first engine's are everybody's
-        found |= {f"{number} {name}": matrix for name, matrix in one.state._asdict().items() if name not in shared}
+        found |= {f"{number} {name}": matrix for name, matrix in one.state._asdict().items() if name not in (*shared, *MEMOS)}
     return found
 
 
 def _restore(engine: Engine | SharedEngine, matrices: dict[str, Any], packets: int) -> None:
     for number, one in enumerate(_engines(engine)):
-        one.state = State(*(np.ascontiguousarray(matrices.get(f"{number} {name}", matrices[f"0 {name}"])) for name in State._fields))
+        names = [name for name in State._fields if name not in MEMOS]
+        kept = {name: np.ascontiguousarray(matrices.get(f"{number} {name}", matrices[f"0 {name}"])) for name in names}
+        one.state = one.state._replace(**kept)
         one.packets = packets

@@ -8,7 +8,9 @@ is shared across pairs makes a run one engine's work again: `obstacle` says what
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from emulator.datapath.share import mark_foreign
+import numpy as np
+
+from emulator.datapath.share import mark_foreign, share_out
 from emulator.datapath.state import Count, State
 from emulator.engine import FOREVER, Engine
 from emulator.model.entities import (
@@ -85,7 +87,10 @@ class ShareEngine(Engine):
             return
         self.make_room(len(headers))
         self.choose_loop(len(headers))
-        self._kernel(mark_foreign, len(headers))(self.tables, self.state, headers)
+        shares, of = np.empty((len(headers), 1), dtype=np.int64), int(self.state.counts[Count.SHARES, 0])
+        self.kernel(share_out, len(headers))(self.tables, headers, 0, len(headers), of, shares)
+        self.state = self.state._replace(shares=shares)
+        self.kernel(mark_foreign, len(headers))(self.state, headers)
         super().feed(headers)
         self.state.counts[Count.NOW_NS] = max(self.now_ns, int(headers[-1, Field.TIME_NS]))
 
@@ -181,10 +186,21 @@ class SharedEngine:
         for engine in self._engines:
             engine.state.counts[Count.NOW_NS] = now
             engine.choose_loop(len(headers))
+        self._share_out(headers)
         list(self._threads.map(lambda engine: engine.feed(headers), self._engines))
         if len(headers):
             for engine in self._engines:
                 engine.state.counts[Count.NOW_NS] = max(now, int(headers[-1, Field.TIME_NS]))
+
+    def _share_out(self, headers: Matrix) -> None:
+        """Say for each packet which engine runs it; each thread says it for a part of them."""
+        rows, of, first = len(headers), len(self._engines), self._engines[0]
+        shares = np.empty((rows, 1), dtype=np.int64)
+        share = first.kernel(share_out, rows)
+        parts = [rows * part // of for part in range(of + 1)]
+        list(self._threads.map(lambda start, end: share(first.tables, headers, start, end, of, shares), parts[:-1], parts[1:]))
+        for engine in self._engines:
+            engine.state = engine.state._replace(shares=shares)
 
     def advance(self, until_ns: int = FOREVER) -> None:
         """Let everything happen up to a time."""

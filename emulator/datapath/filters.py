@@ -1,6 +1,6 @@
 """The two filters of the way, groups and network ACLs, with what later fragments need from them (FB-32)."""
 
-from emulator.datapath import fragments
+from emulator.datapath import fragments, ways
 from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.state import Flight, Fragment, State
 from emulator.kernels import kernel
@@ -55,6 +55,7 @@ def groups_decide(
     flights[p, Flight.RULE] = decision.rule
     if flights[p, Field.MORE_FRAGMENTS] != 0:
         fragments.remember(tables, state, p, eni_id, direction, decision, now)
+    ways.judged(tables, state, p, eni_id, direction, decision)
     return decision
 
 

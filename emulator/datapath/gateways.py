@@ -8,6 +8,7 @@ peering                 both ends in the two VPCs' own blocks, not transitive (R
 a host outside          sends by the gateway of the VPC that the destination belongs to
 """
 
+from emulator.datapath import ways
 from emulator.datapath.addressing import is_rfc1918, is_rfc6598
 from emulator.datapath.balancers import balancer_node
 from emulator.datapath.edges import come_in, is_redirected, vpn_egress, vpn_ingress
@@ -72,6 +73,8 @@ def transit(tables: Tables, state: State, p: int, gateway: int, now: int) -> Non
     """A packet is at a gateway, on its way out (from a subnet) or in (FROM is 0)."""
     flights = state.flights
     kind, row = kind_of(tables, gateway), row_of(tables, gateway)
+    if kind not in (_IGW, _PEERING):
+        ways.lose(state, p)
     if row < 0:
         finish(state, p, now, GATEWAY, gateway, DROP, _BAD_STATE, 0)
         return
@@ -114,6 +117,7 @@ def _access(tables: Tables, subnet_id: int) -> int:
 def _tracked_at(tables: Tables, state: State, p: int, gateway: int, may_open: int, now: int) -> int:
     """Id of the gateway's own entry for a packet's flow, opened if it may be; 0 if there is none (RT-28, RT-30)."""
     flights = state.flights
+    ways.lose(state, p)
     key = keys.packet_key(flights, p, gateway)
     slot = conntrack.known(tables, state.entries, state.counts, state.usage, key, flights, p, now)
     if slot >= 0:

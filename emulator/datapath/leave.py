@@ -6,7 +6,7 @@ gateways (NA-14, RT-8).  What a place sends to another of its own subnet goes st
 
 from typing import NamedTuple
 
-from emulator.datapath import links, queue, spawn
+from emulator.datapath import links, queue, spawn, ways
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, acl_decides, forget
 from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.state import EventKind, Flight, State
@@ -174,6 +174,7 @@ def _fit_and_go(tables: Tables, state: State, p: int, place: int, target: int, s
     if fits(tables, state, p, mtu):
         go(tables, state, p, place, target, now)
         return
+    ways.lose(state, p)
     subnet_id = tables.subnets[subnet, SubnetColumn.ID]
     if flights[p, Field.FAMILY] == 6 or flights[p, Field.DONT_FRAGMENT] != 0:
         router_error(tables, state, p, spawn.TOO_BIG, subnet, mtu, now)
@@ -254,5 +255,6 @@ def cross(tables: Tables, state: State, p: int, here: int, there: int, kind: int
         finish(state, p, now, LINK, there, DROP, -due, 0)
         return
     if lane >= 0:
+        ways.lose(state, p)
         passed(state, p, now, LINK, there, 0, 0, due - now)
     queue.push(state, due, kind, state.flights[p, Field.INDEX], p, there)

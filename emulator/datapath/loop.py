@@ -8,18 +8,19 @@ reached a place with a live host (HOST): the host answers in Python, at that tim
 
 from enum import IntEnum
 
-from emulator.datapath import causes, queue
+from emulator.datapath import causes, queue, ways
 from emulator.datapath.causes import NOWHERE
-from emulator.datapath.entrance import SERVICE, SKIP, entrance
+from emulator.datapath.entrance import AT_PLACE, SERVICE, SKIP, entrance
 from emulator.datapath.filters import ACCEPT, DROP
 from emulator.datapath.fragments import wake
 from emulator.datapath.gateways import send_from_outside, transit
 from emulator.datapath.journal import STEPS_AN_EVENT, finish, passed
 from emulator.datapath.leave import in_a_subnet, leave, next_hop
 from emulator.datapath.share import skip_foreign
+from emulator.datapath.shortcut import takes
 from emulator.datapath.spawn import SPARE
 from emulator.datapath.stages import DELIVERED, EXEMPT, SENT, arrive, send
-from emulator.datapath.state import Count, Event, EventKind, Flight, Outcome, State
+from emulator.datapath.state import HOMES, Count, Event, EventKind, Flight, Outcome, State
 from emulator.kernels import kernel
 from emulator.policy.conntrack import FREE_ROOM
 from emulator.policy.reasons import FIRST_PARSE_REASON, Reason, Verdict
@@ -94,17 +95,19 @@ def _take(state: State, feed: Matrix, row: int) -> int:
 
 
 @kernel
-def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
-    """A capture's packet enters: skipped, held back by its cause, waiting for it, or sent."""
+def _enter(tables: Tables, state: State, p: int, now: int, causal: int, home: int) -> None:
+    """A capture's packet enters: skipped, held back by its cause, waiting for it, or sent; ``home`` as in `ways.known`."""
     flights = state.flights
     status = flights[p, Field.STATUS]
     if status != PARSED:
         finish(state, p, now, SENT, NOWHERE, _SKIPPED, FIRST_PARSE_REASON + status, 0)
         return
-    way = entrance(tables, state, p)
-    if way.how == SKIP:
-        finish(state, p, now, SENT, NOWHERE, _SKIPPED, way.place, 0)
-        return
+    known = ways.known(state, p, home)
+    if known < 0:
+        way = entrance(tables, state, p)
+        if way.how == SKIP:
+            finish(state, p, now, SENT, NOWHERE, _SKIPPED, way.place, 0)
+            return
     if causal != 0:
         blocked = causes.blocked_by(state, p)
         if blocked == causes.WAIT:
@@ -112,10 +115,17 @@ def _enter(tables: Tables, state: State, p: int, now: int, causal: int) -> None:
             return
         if blocked != causes.SEND:
             state.outcomes[flights[p, Field.INDEX] - state.counts[Count.FIRST, 0], Outcome.HANGS_ON] = blocked
-            finish(state, p, now, SENT, way.place, _UNSENT, _HELD_BACK, 0)
+            finish(state, p, now, SENT, entrance(tables, state, p).place, _UNSENT, _HELD_BACK, 0)
             return
         causes.began(state, p)
+        if known < 0 or not ways.is_of(state, known, p):  # the responder answers to the addresses that it saw
+            known = ways.known(state, p, -1)
+    if known >= 0 and takes(tables, state, p, known, now):
+        return
+    if known >= 0 or causal != 0:
         way = entrance(tables, state, p)
+    if way.how == AT_PLACE and way.source_hi == flights[p, Field.SOURCE_HI] and way.source_lo == flights[p, Field.SOURCE_LO]:
+        ways.begin(state, p)
     flights[p, Field.SOURCE_HI], flights[p, Field.SOURCE_LO] = way.source_hi, way.source_lo
     flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO] = way.destination_hi, way.destination_lo
     if way.how == SERVICE:
@@ -145,12 +155,13 @@ def _run(tables: Tables, state: State, kind: int, p: int, place: int, now: int, 
     """Act on an event."""
     wake(state, p, now)
     if kind == _SEND and place == NOWHERE:
-        _enter(tables, state, p, now, causal)
+        _enter(tables, state, p, now, causal, -1)
     elif kind == _SEND:
         _send(tables, state, p, place, now)
     elif kind == _TRANSIT:
         transit(tables, state, p, place, now)
     elif kind_of(tables, place) == _OUTSIDE:
+        ways.learn(tables, state, p, place)
         finish(state, p, now, DELIVERED, place, ACCEPT, 0, 0)
     else:
         arrive(tables, state, p, place, now)
@@ -184,7 +195,7 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
             continue
         queue.settle(state)
         if counts[Count.SHARES, 0] > 1:
-            skip_foreign(tables, state, feed)
+            skip_foreign(state)
         queued, fed = counts[Count.QUEUED, 0] > 0, counts[Count.FED, 0] < feed.shape[0]
         if not queued and not fed:
             return IDLE
@@ -200,12 +211,15 @@ def advance(tables: Tables, state: State, feed: Matrix, until: int, limit: int, 
                 take_fed = feed[row, Field.INDEX] < state.queue[0, Event.PACKET]
         if take_fed:
             row = counts[Count.FED, 0]
+            if 0 <= counts[Count.AHEAD, 0] <= row:
+                ways.look_ahead(state, feed, row)
             now = max(feed[row, Field.TIME_NS], counts[Count.NOW_NS, 0])
             if now > until:
                 return IDLE
             counts[Count.NOW_NS, 0] = now
             counts[Count.FED, 0] = row + 1
-            _enter(tables, state, _take(state, feed, row), now, causal)
+            home = state.homes[row & (HOMES - 1), 0] - 1 if row < counts[Count.AHEAD, 0] else -1
+            _enter(tables, state, _take(state, feed, row), now, causal, home)
         else:
             if state.queue[0, Event.TIME_NS] > until:
                 return IDLE

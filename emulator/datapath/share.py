@@ -39,21 +39,29 @@ def share_of(tables: Tables, feed: Matrix, row: int, shares: int) -> int:
 
 
 @kernel
-def skip_foreign(tables: Tables, state: State, feed: Matrix) -> None:
+def share_out(tables: Tables, feed: Matrix, start: int, end: int, shares: int, out: Matrix) -> int:
+    """Write the share of each packet of a stretch of a feed into the same rows of ``out`` (n, 1); gives how many."""
+    for row in range(start, end):
+        out[row, 0] = share_of(tables, feed, row, shares)
+    return end - start
+
+
+@kernel
+def skip_foreign(state: State) -> None:
     """Pass over the packets at the head of a feed that belong to other engines."""
-    counts = state.counts
+    counts, shares = state.counts, state.shares
     row = counts[Count.FED, 0]
-    while row < feed.shape[0] and share_of(tables, feed, row, counts[Count.SHARES, 0]) != counts[Count.SHARE, 0]:
+    while row < shares.shape[0] and shares[row, 0] != counts[Count.SHARE, 0]:
         row += 1
     counts[Count.FED, 0] = row
 
 
 @kernel
-def mark_foreign(tables: Tables, state: State, feed: Matrix) -> int:
+def mark_foreign(state: State, feed: Matrix) -> int:
     """Write `ELSEWHERE` into the outcomes of a feed's packets that belong to other engines; gives how many."""
     counts, marked = state.counts, 0
     for row in range(feed.shape[0]):
-        if share_of(tables, feed, row, counts[Count.SHARES, 0]) != counts[Count.SHARE, 0]:
+        if state.shares[row, 0] != counts[Count.SHARE, 0]:
             state.outcomes[feed[row, Field.INDEX] - counts[Count.FIRST, 0], Outcome.VERDICT] = ELSEWHERE
             marked += 1
     return marked

@@ -13,7 +13,7 @@ order of I2 and I3 is the knob ``pipeline.srcdst_after_sg``; a packet that both 
 is the ACL's (PL-3).
 """
 
-from emulator.datapath import balancers, queue
+from emulator.datapath import balancers, queue, ways
 from emulator.datapath.addressing import is_dhcp, is_exempt_service, is_loopback, is_neighbour_discovery, is_unicast
 from emulator.datapath.filters import ACCEPT, DROP, WAITING, enters, groups_decide
 from emulator.datapath.journal import finish, passed, sighted
@@ -173,6 +173,7 @@ def arrive(tables: Tables, state: State, p: int, eni_id: int, now: int) -> None:
     elif not _is_served(tables, state, p, eni):
         finish(state, p, now, DELIVERED, eni_id, DROP, _PROTOCOL, 0)
     else:
+        ways.learn(tables, state, p, eni_id)
         finish(state, p, now, DELIVERED, eni_id, ACCEPT, 0, 0)
 
 
@@ -197,6 +198,7 @@ def _forward(tables: Tables, state: State, p: int, eni_id: int, now: int) -> Non
     if flights[p, Flight.SENDER] != 0:
         flights[p, Flight.LOST], flights[p, Flight.SENDER] = flights[p, Flight.SENDER], 0
     flights[p, Flight.VIA] += 1
+    ways.lose(state, p)
     if flights[p, Flight.VIA] > MAX_FORWARDS:
         finish(state, p, now, FORWARDED, eni_id, DROP, _LOOP, 0)
         return

@@ -20,6 +20,7 @@ class Flight(IntEnum):
     packet that waits behind it, or of the next piece of a datagram that was cut.  CAPTURED is 1 for a packet of a
     capture; CUT the bytes of payload that a router left in it, 0 if it is whole; VIA_TARGET the interface of a
     balancer's target that it came from; MOST_SEGMENT to what a transit gateway lowers a SYN's maximum segment size, or 0.
+    WAY is the row plus one in ``ways`` that its own way is to fill, 0 once something met it that a way cannot tell.
     """
 
     SENDER = FIELDS
@@ -39,6 +40,7 @@ class Flight(IntEnum):
     CUT = FIELDS + 14
     VIA_TARGET = FIELDS + 15
     MOST_SEGMENT = FIELDS + 16
+    WAY = FIELDS + 17
 
 
 FLIGHT_COLUMNS = len(Field) + len(Flight)
@@ -214,35 +216,40 @@ class Sighting(IntEnum):
 
 
 class Count(IntEnum):
-    """Rows of ``counts`` (n, 1); the first two are the tracking table's own.
+    """Rows of ``counts`` (n, 1); the first three are the tracking table's own.
 
     NEXT is the event beside the heap (see `queue`); NEXT_FLIGHT is its row plus one, 0 if there is none.  FIRST is the
     packet id of the first row of ``outcomes``.  Of SHARES engines (0: this one alone) this is number SHARE.  ARRIVED is the packet
     (index + 1) that a live host has to look at, 0 if none.  LEFT is what was left of a limit when the loop came back for room.
+    VERSION counts the edits of the tables, from 1.
+    AHEAD is the row of a feed from which `ways` looks ahead next, -1 if it never does.
     """
 
     LIVE = 0
     NEXT_ENTRY = 1
-    QUEUED = 2
-    FREE = 3
-    STEPS = 4
-    FED = 5
-    FLOWS = 6
-    NOW_NS = 7
-    FRAGMENTS = 8
-    HELD = 9
-    WAITING = 10
-    BORN = 11
-    TRANSLATIONS = 12
-    SIGHTINGS = 13
-    ARRIVED = 14
-    NEXT_FLIGHT = 15
-    NEXT_KIND = 16
-    NEXT_PLACE = 17
-    FIRST = 18
-    SHARE = 19
-    SHARES = 20
-    LEFT = 21
+    SLOT = 2
+    QUEUED = 3
+    FREE = 4
+    STEPS = 5
+    FED = 6
+    FLOWS = 7
+    NOW_NS = 8
+    FRAGMENTS = 9
+    HELD = 10
+    WAITING = 11
+    BORN = 12
+    TRANSLATIONS = 13
+    SIGHTINGS = 14
+    ARRIVED = 15
+    NEXT_FLIGHT = 16
+    NEXT_KIND = 17
+    NEXT_PLACE = 18
+    FIRST = 19
+    SHARE = 20
+    SHARES = 21
+    LEFT = 22
+    VERSION = 23
+    AHEAD = 24
 
 
 class LinkState(IntEnum):
@@ -293,6 +300,36 @@ class Flow(IntEnum):
     WAITS = 15
 
 
+class Way(IntEnum):
+    """Columns of ``ways``, a cache: how a packet came through, by its header as it entered (see `datapath.ways`).
+
+    OUT and IN are the judgements of the sender's and the receiver's groups, 0 where there is no such interface; SLOTS is where
+    their tracking entries stood when last looked for.  The rest is what the packet was in the end: PLACE where it was delivered,
+    GROUPS its SENDER and LOST, LIMITS its TTL_SPENT and length, and its addresses.  KNOWN is the version of the tables for
+    which all this holds, less than 0 as long as the packet is on its way: PLACE is its index then.
+    """
+
+    KEY = 0
+    SOURCE_HI = 1
+    SOURCE_LO = 2
+    DESTINATION_HI = 3
+    DESTINATION_LO = 4
+    OUT = 5
+    IN = 6
+    SLOTS = 7
+    KNOWN = 8
+    PLACE = 9
+    GROUPS = 10
+    LIMITS = 11
+    END_SOURCE_HI = 12
+    END_SOURCE_LO = 13
+    END_DESTINATION_HI = 14
+    END_DESTINATION_LO = 15
+
+
+HOMES = 32
+
+
 class State(NamedTuple):
     """All matrices of a run; the kernels change them in place, the engine makes them larger."""
 
@@ -314,7 +351,14 @@ class State(NamedTuple):
     allotments: Matrix
     sightings: Matrix
     counts: Matrix
+    ways: Matrix  # a power of two of rows; none where every step is to be seen
+    homes: Matrix  # (HOMES, 1): for the next rows of a feed, the row of ``ways`` where each would stand, plus one; 0 nowhere
+    shares: Matrix  # (n, 1): the engine to which each row of the feed belongs, where several share a capture
     hosts: Matrix  # (ids, 1): 1 where a live host is attached, so that `advance` comes back when a packet reaches it
+
+
+MEMOS = ("ways", "homes", "shares")
+"""What a state can do without between two feeds: it is found anew."""
 
 
 def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> State:
@@ -324,7 +368,7 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         return np.zeros((rows, columns), dtype=np.int64)
 
     counts = zeros(len(Count), 1)
-    counts[Count.FREE] = flights
+    counts[Count.FREE], counts[Count.VERSION], counts[Count.AHEAD] = flights, 1, -1
     return State(
         queue=zeros(2 * flights, len(Event)),
         flights=zeros(flights, FLIGHT_COLUMNS),
@@ -344,6 +388,9 @@ def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> S
         allotments=zeros(32, len(Allotment)),
         sightings=zeros(0, len(Sighting)),
         counts=counts,
+        ways=zeros(0, len(Way)),
+        homes=zeros(HOMES, 1),
+        shares=zeros(0, 1),
         hosts=zeros(ids, 1),
     )
 

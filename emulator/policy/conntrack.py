@@ -45,10 +45,11 @@ class Entry(IntEnum):
 
 
 class Count(IntEnum):
-    """Rows of ``counts`` (n, 1) that belong to the tracking table."""
+    """Rows of ``counts`` (n, 1) that belong to the tracking table; SLOT is where the entry stands that was used last."""
 
     LIVE = 0
     NEXT_ENTRY = 1
+    SLOT = 2
 
 
 class Usage(IntEnum):
@@ -224,6 +225,7 @@ def refresh(
     state = next_state(
         protocol, entries[slot, Entry.STATE], from_a, flights[p, Field.FLAGS], flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
     )
+    counts[Count.SLOT, 0] = slot
     entries[slot, Entry.STATE] = state
     expires = now + timeout_ns(tables, eni_of(entries, slot), protocol, state)
     entries[slot, Entry.EXPIRES_NS] = expires
@@ -245,6 +247,13 @@ def live(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: Tr
 
 
 @kernel
+def is_open_to(entries: Matrix, slot: int, flights: Matrix, p: int, now: int) -> bool:
+    """Whether an entry lives and is that of the packet in row ``p``, which does not start anew what was closed."""
+    starts = flights[p, Field.PROTOCOL] == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) == SYN
+    return entries[slot, Entry.EXPIRES_NS] > now and not (starts and entries[slot, Entry.STATE] & CLOSED != 0)
+
+
+@kernel
 def known(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: TrackingKey, flights: Matrix, p: int, now: int) -> int:
     """Row of the living entry of the packet in row ``p`` or -1.
 
@@ -252,8 +261,7 @@ def known(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix, key: T
     one, which is judged like any other.  Source: Linux nf_conntrack_proto_tcp, LX-2.
     """
     slot = live(tables, entries, counts, usage, key, now)
-    starts = flights[p, Field.PROTOCOL] == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST | FIN) == SYN
-    if slot >= 0 and starts and entries[slot, Entry.STATE] & CLOSED != 0:
+    if slot >= 0 and not is_open_to(entries, slot, flights, p, now):
         remove(tables, entries, counts, usage, slot)
         return -1
     return slot
@@ -287,6 +295,7 @@ def create(
     eni_id = key.key >> ENI_SHIFT
     counts[Count.NEXT_ENTRY, 0] += 1
     number = counts[Count.NEXT_ENTRY, 0]
+    counts[Count.SLOT, 0] = slot
     write_key(entries, slot, key)
     entries[slot, Entry.STATE] = state
     expires = now + timeout_ns(tables, eni_id, protocol, state)

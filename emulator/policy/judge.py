@@ -11,7 +11,7 @@ from emulator.kernels import kernel
 from emulator.policy import conntrack, keys
 from emulator.policy.conntrack import TAG_SHIFT, Entry, Usage
 from emulator.policy.reasons import Decision, Reason, Verdict
-from emulator.policy.rules import ALL, Subject, first_match, untracked_pair
+from emulator.policy.rules import ALL, Subject, first_match, is_never_tracked
 from emulator.policy.tables import (
     INGRESS,
     MIDSTREAM_PICKUP,
@@ -75,6 +75,15 @@ def _quoted_entry(tables: Tables, entries: Matrix, counts: Matrix, usage: Matrix
 
 
 @kernel
+def is_untracked(tables: Tables, flights: Matrix, p: int, eni: int, direction: int, autotrack: int) -> bool:
+    """Whether a flow that an interface row's rules allow is never tracked there, whichever of its packets is asked about."""
+    family, protocol = flights[p, Field.FAMILY], flights[p, Field.PROTOCOL]
+    if protocol not in (TCP, UDP) or autotrack != 0:
+        return False
+    return is_never_tracked(tables, eni, direction, family, protocol, flights[p, Field.DESTINATION_PORT], flights[p, Field.SOURCE_PORT])
+
+
+@kernel
 def judge(
     tables: Tables,
     entries: Matrix,
@@ -132,13 +141,8 @@ def judge(
         return Decision(ACCEPT, 0, rule_id, 0)
     if is_icmp and role != keys.QUERY_REQUEST:
         return Decision(ACCEPT, 0, rule_id, 0)
-    if (protocol in (TCP, UDP)) and autotrack == 0:
-        family = flights[p, Field.FAMILY]
-        # The second test is the flow's mirror image, so that an answer of an untracked flow opens no entry (CT-18).
-        if untracked_pair(tables, eni, direction, family, protocol, flights[p, Field.DESTINATION_PORT]) or untracked_pair(
-            tables, eni, 1 - direction, family, protocol, flights[p, Field.SOURCE_PORT]
-        ):
-            return Decision(ACCEPT, 0, rule_id, 0)
+    if is_untracked(tables, flights, p, eni, direction, autotrack):
+        return Decision(ACCEPT, 0, rule_id, 0)
     if midstream and tables.settings.midstream == MIDSTREAM_STRICT:
         return Decision(DROP, _MIDSTREAM, rule_id, 0)
     # Picked up is what Linux picks up: an ACK that neither opens nor ends anything (CT-32, LX-3, LX-4).
@@ -151,4 +155,4 @@ def judge(
     return Decision(ACCEPT, 0, rule_id, entry)
 
 
-__all__ = ["ACCEPT", "DROP", "MIDSTREAM_PICKUP", "judge", "subject_of"]
+__all__ = ["ACCEPT", "DROP", "MIDSTREAM_PICKUP", "is_untracked", "judge", "subject_of"]

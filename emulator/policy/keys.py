@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from emulator.kernels import kernel
-from emulator.wire.hashing import mix
+from emulator.wire.hashing import spread
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP, Field, Matrix
 
 QUERY_NONE, QUERY_REQUEST, QUERY_REPLY = 0, 1, 2
@@ -137,7 +137,7 @@ def packet_key(flights: Matrix, p: int, eni_id: int) -> TrackingKey:
 @kernel
 def fold(key: TrackingKey) -> int:
     """A hash of a key, 32 bits."""
-    return mix(mix(mix(mix(mix(0, key.key), key.a_hi), key.a_lo), key.b_hi), key.b_lo)
+    return spread(key.key, key.a_hi, key.a_lo, key.b_hi, key.b_lo)
 
 
 @kernel

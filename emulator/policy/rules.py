@@ -181,14 +181,16 @@ def nearest_miss(tables: Tables, eni: int, direction: int, subject: Subject) -> 
 
 
 @kernel
-def untracked_pair(tables: Tables, eni: int, direction: int, family: int, protocol: int, port: int) -> bool:
-    """Whether a flow that starts in ``direction`` towards ``port`` is untracked by CT-9 (a) and (b).
+def is_never_tracked(tables: Tables, eni: int, direction: int, family: int, protocol: int, port: int, back: int) -> bool:
+    """Whether CT-9 (a) and (b) leave a flow untracked, whichever side started it.
 
-    (a) some rule of that direction allows it from or to everyone; (b) some rule of the other direction allows
-    everyone on any port, with all protocols or the flow's own (CT-12).  Families apart (CT-11); two halves, prefix
-    lists and groups are not everyone (CT-14); any pair of any two groups will do (CT-13).
+    For a flow that starts in ``direction`` towards ``port``: (a) some rule of that direction allows it from or to everyone;
+    (b) some rule of the other direction allows everyone on any port, with all protocols or the flow's own (CT-12).  The same
+    is asked of its mirror image, a flow that starts in the other direction towards ``back``, so that an answer of an untracked
+    flow opens no entry (CT-18).  Families apart (CT-11); two halves, prefix lists and groups are not everyone (CT-14); any
+    pair of any two groups will do (CT-13).
     """
-    opens, answers = False, False
+    opens, answers, opens_back, answers_back = False, False, False, False
     for at in range(tables.enis[eni, Eni.GROUPS], tables.enis[eni, Eni.GROUPS_END]):
         group = tables.memberships[at, Membership.GROUP_ROW]
         for row in range(tables.groups[group, Group.EVERYONE], tables.groups[group, Group.EVERYONE_END]):
@@ -198,12 +200,13 @@ def untracked_pair(tables: Tables, eni: int, direction: int, family: int, protoc
             allowed = rules[rule, RuleColumn.PROTOCOL]
             if allowed != ALL and allowed != protocol:
                 continue
+            first, last = (0, 65535) if allowed == ALL else (rules[rule, RuleColumn.FROM], rules[rule, RuleColumn.TO])
+            any_port = first == 0 and last == 65535
             if tables.everyone[row, 1] == direction:
-                if allowed == ALL or rules[rule, RuleColumn.FROM] <= port <= rules[rule, RuleColumn.TO]:
-                    opens = True
-            elif allowed == ALL or (rules[rule, RuleColumn.FROM] == 0 and rules[rule, RuleColumn.TO] == 65535):
-                answers = True
-        if opens and answers:
+                opens, answers_back = opens or first <= port <= last, answers_back or any_port
+            else:
+                opens_back, answers = opens_back or first <= back <= last, answers or any_port
+        if (opens and answers) or (opens_back and answers_back):
             return True
     return False
 
@@ -217,4 +220,4 @@ def acl_match(tables: Tables, start: int, end: int, subject: Subject) -> int:
     return -1
 
 
-__all__ = ["ALL", "EGRESS", "INGRESS", "Match", "Subject", "acl_match", "first_match", "is_member", "miss", "untracked_pair"]
+__all__ = ["ALL", "EGRESS", "INGRESS", "Match", "Subject", "acl_match", "first_match", "is_member", "is_never_tracked", "miss"]

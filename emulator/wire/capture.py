@@ -164,12 +164,9 @@ class Capture:
         store[:kept] = rest
         length = kept
         while length < kept + READ_BYTES:
-            piece = self._source.read(min(8 * PIECE, kept + READ_BYTES - length))
-            if not piece:
-                break
-            store[length : length + len(piece)] = piece
-            length += len(piece)
-            if self._live:
+            count = self._source.read_into(store[length : kept + READ_BYTES])
+            length += count
+            if not count or self._live:
                 break
         self._buffer, self._at = store[:length], 0
         return length > kept

@@ -33,6 +33,15 @@ class File:
         self.position += len(data)
         return data
 
+    def read_into(self, room: memoryview) -> int:
+        """Fill room with bytes, or a part of it; how many, 0 at the end."""
+        try:
+            count = self._file.readinto(room) or 0
+        except OSError as error:
+            self.trouble, count = f"cannot be read on: {error.strerror}", 0
+        self.position += count
+        return count
+
 
 class Gunzip:
     """What the gzip members of a file hold.
@@ -74,6 +83,12 @@ class Gunzip:
             if output:
                 return output
         return b""
+
+    def read_into(self, room: memoryview) -> int:
+        """Fill room with bytes, or a part of it; how many, 0 at the end."""
+        output = self.read(min(len(room), 8 * PIECE))
+        room[: len(output)] = output
+        return len(output)
 
     def _end(self, trouble: str) -> None:
         self._ended = True

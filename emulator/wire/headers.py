@@ -111,9 +111,10 @@ def parse_frame(buffer: Bytes, start: int, captured: int, link_type: int, header
     link_type : as registered for captures
     headers : (m, FIELDS) int64, columns Field; all but TIME_NS and INDEX of ``row`` are written
     """
-    for column in range(FIELDS):
-        if column != Field.TIME_NS and column != Field.INDEX:
-            headers[row, column] = 0
+    for column in range(Field.TIME_NS):
+        headers[row, column] = 0
+    for column in range(Field.INDEX + 1, FIELDS):
+        headers[row, column] = 0
     end = start + captured
     ethertype, at = linklayer.network_layer(buffer, start, end, link_type)
     status = NOT_IP

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from emulator.kernels import compiled, kernel, pays
 from emulator.wire.headers import Matrix
-from emulator.wire.integers import Bytes, byte
+from emulator.wire.integers import Bytes, be32, le32
 
 MAX_FRAME = 262_144
 """Bytes; a record that claims more is taken for a broken one."""
@@ -80,9 +80,7 @@ class Walked(NamedTuple):
 @kernel
 def word(buffer: Bytes, at: int, big: int) -> int:
     """Four bytes in a file's byte order."""
-    if big != 0:
-        return (byte(buffer, at) << 24) | (byte(buffer, at + 1) << 16) | (byte(buffer, at + 2) << 8) | byte(buffer, at + 3)
-    return (byte(buffer, at + 3) << 24) | (byte(buffer, at + 2) << 16) | (byte(buffer, at + 1) << 8) | byte(buffer, at)
+    return be32(buffer, at) if big != 0 else le32(buffer, at)
 
 
 class Stretch(NamedTuple):

@@ -1,0 +1,149 @@
+"""Short cuts: a flow's later packets take the way of its first ones, and nobody can tell but by the clock."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emulator.bulk.windows import Reader
+from emulator.datapath import loop
+from emulator.datapath.state import Count
+from emulator.engine import FOREVER, Engine
+from emulator.importers.capture import topology_from_capture
+from emulator.kernels import available
+from emulator.model.entities import RouteTable
+from emulator.policy.conntrack import Entry
+from emulator.wire.headers import Field
+from tests.benchmarks.traffic import Mix, topology, write
+from tests.bulk import drawn
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+MIX = Mix(packets=4_000, instances=10, groups=5, seconds=60.0, blocked=0.2, outside=0.3, v6=0.3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where captures are made."""
+    return tmp_path_factory.mktemp("ways")
+
+
+def made(folder):
+    """The benchmark's traffic, over so long a time that entries die between packets."""
+    write(folder / "made.pcap", MIX)
+    return topology(MIX), folder / "made.pcap"
+
+
+def drawn_by(seed):
+    """A drawn network and its capture."""
+
+    def case(folder):
+        network, path = drawn.network(seed), folder / "drawn.pcap"
+        drawn.write(path, drawn.frames(seed))
+        return replace(network, schedule=()), path
+
+    return case
+
+
+def carried(name):
+    """A capture that the project carries, and a first topology for it."""
+    return lambda folder: (topology_from_capture(CAPTURES / name)[0], CAPTURES / name)
+
+
+CASES = [
+    pytest.param(made, id="made"),
+    *(pytest.param(drawn_by(seed), id=f"seed {seed}") for seed in range(10)),
+    *(pytest.param(carried(path.name), id=path.stem) for path in sorted(CAPTURES.glob("*.pcap*"))),
+]
+
+
+def rows_of(path):
+    """All header rows of a small capture."""
+    reader = Reader([path], {}, False)
+    try:
+        return np.concatenate([window.headers.copy() for window in reader.windows()])
+    finally:
+        reader.close()
+
+
+def left(engine):
+    """What a run left behind, but for steps and ways."""
+    state, counts = engine.state, engine.state.counts
+    return {
+        "outcomes": state.outcomes[: engine.packets].tolist(),
+        "entries": sorted(state.entries[state.entries[:, Entry.KEY] != 0].tolist()),
+        "usage": state.usage.tolist(),
+        "flows": state.flows[: counts[Count.FLOWS, 0]].tolist(),
+        "births": state.births[: counts[Count.BORN, 0]].tolist(),
+        "translations": state.translations[: counts[Count.TRANSLATIONS, 0]].tolist(),
+        "counts": [int(counts[row, 0]) for row in (Count.LIVE, Count.NEXT_ENTRY, Count.NOW_NS, Count.HELD, Count.WAITING)],
+    }
+
+
+def both(network, rows, causal, edits=(), compiled=False):
+    """What engines with and without a journal leave, which are fed rows in equal parts with an edit behind each."""
+    states = []
+    for journal in (True, False):
+        engine = Engine(network, compiled=compiled, journal=journal)
+        engine.causal = causal
+        engine.begin(int(rows[0, Field.TIME_NS]))
+        for part, edit in zip(np.array_split(rows, len(edits) + 1), [*edits, None], strict=True):
+            engine.feed(part)
+            if edit is not None:
+                engine.edit(edit)
+        engine.advance(FOREVER)
+        states.append(left(engine))
+    return states
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """Counts the packets that take a short cut, and those that turn back at its begin."""
+    counted = [0, 0]
+
+    def takes(*arguments):
+        went = real(*arguments)
+        counted[0 if went else 1] += 1
+        return went
+
+    real = loop.takes
+    monkeypatch.setattr(loop, "takes", takes)
+    return counted
+
+
+@pytest.mark.parametrize("causal", [True, False], ids=["causal", "open loop"])
+@pytest.mark.parametrize("case", CASES)
+def test_short_cuts_change_nothing(case, causal, folder):
+    """Outcomes, tracking entries, counters, conversations, births and translations are those of the whole way."""
+    network, path = case(folder)
+    whole, short = both(network, rows_of(path), causal)
+    assert short == whole
+
+
+@pytest.mark.skipif(not available(), reason="nothing is compiled here")
+@pytest.mark.parametrize("case", [CASES[0]])
+def test_short_cuts_change_nothing_in_machine_code(case, folder):
+    """The compiled loop, which looks ahead as well, leaves the same."""
+    network, path = case(folder)
+    whole, short = both(network, rows_of(path), True, compiled=True)
+    assert short == whole == both(network, rows_of(path), True)[0]
+
+
+def test_most_packets_take_them(folder, taken):
+    """Of traffic with some packets a flow most take a short cut; an entry that died makes a packet turn back."""
+    network, path = made(folder)
+    rows = rows_of(path)
+    engine = Engine(network, compiled=False, journal=False)
+    engine.feed(rows)
+    assert taken[0] > len(rows) / 2
+    assert taken[1] > 0
+
+
+def test_an_edit_makes_all_ways_unknown(folder, taken):
+    """A route that is gone takes nothing out, whatever went out before; what comes back is learned anew."""
+    network, path = made(folder)
+    rows = rows_of(path)
+    shut = network.replace(*(replace(table, routes=()) for table in network.all(RouteTable)))
+    whole, short = both(network, rows, True, 10 * [shut, network])
+    assert short == whole
+    assert taken[0] > len(rows) / 3
