@@ -303,10 +303,9 @@ class Flow(IntEnum):
 class Way(IntEnum):
     """Columns of ``ways``, a cache: how a packet came through, by its header as it entered (see `datapath.ways`).
 
-    OUT and IN are the judgements of the sender's and the receiver's groups, 0 where there is no such interface; SLOTS is where
-    their tracking entries stood when last looked for.  The rest is what the packet was in the end: PLACE where it was delivered,
-    GROUPS its SENDER and LOST, LIMITS its TTL_SPENT and length, and its addresses.  KNOWN is the version of the tables for
-    which all this holds, less than 0 as long as the packet is on its way: PLACE is its index then.
+    OUT and IN are what the sender's and the receiver's groups said, 0 if there is no such interface; SLOTS is where their
+    entries stood.  The rest is what became of the packet: PLACE has it, GROUPS are its SENDER and LOST, LIMITS its TTL_SPENT and
+    length.  KNOWN is the version of the tables for which this holds, below 0 while the packet, of index PLACE, is on its way.
     """
 
     KEY = 0
@@ -357,8 +356,7 @@ class State(NamedTuple):
     hosts: Matrix  # (ids, 1): 1 where a live host is attached, so that `advance` comes back when a packet reaches it
 
 
-MEMOS = ("ways", "homes", "shares")
-"""What a state can do without between two feeds: it is found anew."""
+MEMOS = ("ways", "homes", "shares")  # what a state can do without between two feeds
 
 
 def new_state(ids: int, links: int, flights: int = 256, outcomes: int = 64) -> State:
