@@ -161,6 +161,15 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def ready(value: Any) -> Any:
+    """Matrices as compiled kernels take them, for who calls them again and again with the same ones."""
+    if not available() or _checked():
+        return value
+    from emulator.machine import passed
+
+    return passed(value)
+
+
 COMPILE_FROM = 20_000
 CACHED_FROM = 2_000
 

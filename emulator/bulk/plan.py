@@ -113,6 +113,12 @@ class WordsInTime(Words):
         words = self.at(int(outcome[Outcome.TIME_NS]))
         return super().why(header, outcome) if words is self else words.why(header, outcome)
 
+    def alike(self, headers: Matrix, outcomes: Matrix) -> Matrix:
+        """As `Words.alike`; what ended at times of different words is not told alike."""
+        starts = np.array([era.from_ns for era in self._later], dtype=np.int64)
+        eras = np.searchsorted(starts, outcomes[:, Outcome.TIME_NS], side="right")
+        return np.concatenate([super().alike(headers, outcomes), eras[:, None]], axis=1)
+
     def at(self, time_ns: int) -> Words:
         """The words that hold at a time; these themselves before the first edit."""
         return next((era.words for era in reversed(self._later) if era.from_ns <= time_ns), self)

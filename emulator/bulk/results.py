@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from emulator.datapath.state import Outcome
 from emulator.errors import printable
+from emulator.garbage import uncollected
 from emulator.kernels import compiled
 from emulator.observe.words import Why, Words
 from emulator.policy.reasons import Verdict
@@ -158,8 +159,12 @@ class PacketLines:
                 at = int(np.flatnonzero(accepted & (share == code))[0])
                 self._accepted[code] = self._end(stretch.result(self._words, int(order[at])))
         kinds = np.where(accepted, self._accepted[np.where(accepted, share, 0)], 0)
-        for at in np.flatnonzero(~accepted).tolist():
-            kinds[at] = self._end(stretch.result(self._words, int(order[at])))
+        others = np.flatnonzero(~accepted)
+        alike = self._words.alike(stretch.headers[order[others]], outcomes[others])
+        _, firsts, group = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+        with uncollected():
+            ends_of = [self._end(stretch.result(self._words, int(order[at]))) for at in others[firsts].tolist()]
+        kinds[others] = np.array(ends_of, dtype=np.int64)[group]
         numbers = np.stack([stretch.headers[order, Field.INDEX], stretch.headers[order, Field.TIME_NS], kinds], axis=1)
         lengths = np.array([len(end) for end in self._ends], dtype=np.int64)
         places = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from emulator.datapath.state import doubled
 from emulator.datapath.tally import EXAMPLE_COLUMNS, Sum, Total, tally
+from emulator.garbage import uncollected
 from emulator.kernels import compiled
 from emulator.model.services import protocol_name
 from emulator.observe.words import Why, Words
@@ -221,7 +222,11 @@ class Tally:
         rows = self._totals[: len(self)]
         if blocked:
             rows = rows[rows[:, Total.DROPPED] > 0]
-        columns = rows[:, _TOLD].T.tolist()
+        with uncollected():
+            return self._told(words, rows[:, _TOLD].T.tolist())
+
+    def _told(self, words: Words, columns: list[list[int]]) -> list[Flow]:
+        """The conversations of some rows of totals, column by column, as in `_TOLD`."""
         names: dict[tuple[int, ...], tuple[str, str, str]] = {}
         sources = [self._endpoint(words, names, *end) for end in zip(columns[_FAMILY], *columns[_SOURCE], strict=True)]
         destinations = [self._endpoint(words, names, *end) for end in zip(columns[_FAMILY], *columns[_DESTINATION], strict=True)]

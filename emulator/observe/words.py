@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+import numpy as np
+
 from emulator.datapath.state import Outcome
-from emulator.kernels import compiled, pays
+from emulator.kernels import compiled, pays, ready
 from emulator.model.entities import NetworkInterface, Subnet
 from emulator.model.groups import AclRule, Direction, GroupPeer, ListPeer, NetworkAcl, PrefixList, Rule, SecurityGroup
 from emulator.model.services import ALL, ICMP, ICMPV6, TCP, UDP, Service, protocol_name
@@ -21,7 +23,7 @@ from emulator.policy.reasons import STAGE_CODE, TEXT, Miss, Reason, Stage, Verdi
 from emulator.policy.rules import Subject, miss, nearest_miss
 from emulator.policy.tables import RuleColumn, Tables, row_of
 from emulator.wire.addresses import address
-from emulator.wire.headers import Field
+from emulator.wire.headers import Field, Matrix
 
 GROUP_REASONS = (Reason.ENI_SG_RULES_MISMATCH, Reason.SG_HAS_NO_RULES, Reason.SG_REFERENCES_NOT_PRESERVED)
 _BESIDE = [Field.FAMILY, Field.PROTOCOL, Field.TYPE, Field.CODE, Field.FRAGMENT_OFFSET]
@@ -121,6 +123,7 @@ class Words:
         self.rules = dict(_named_rules(topology))
         self._whys: dict[tuple[int, ...], Why] = {}
         self._searches = 0
+        self._ready: Any = None
 
     def place(self, number: int) -> str:
         """The name of a place by its id: ``web-1:eth0``, ``internet``."""
@@ -160,6 +163,17 @@ class Words:
                 self._whys.clear()
             self._whys[key] = self._why(header, outcome)
         return self._whys[key]
+
+    def alike(self, headers: Matrix, outcomes: Matrix) -> Matrix:
+        """A row for each packet that was not delivered; of packets with equal rows the same is to be told.
+
+        Parameters
+        ----------
+        headers, outcomes : (n, FIELDS) and (n, columns Outcome) int64
+        """
+        dropped = outcomes[:, [Outcome.VERDICT]] == Verdict.DROP
+        ends = np.concatenate([outcomes[:, _ENDS], headers[:, _BESIDE]], axis=1)
+        return np.concatenate([outcomes[:, [*_TOLD, Outcome.TRACKED]], np.where(dropped, ends, 0)], axis=1)
 
     def _why(self, header: Any, outcome: Any) -> Why:
         reason, stage = Reason(int(outcome[Outcome.REASON])), Stage(int(outcome[Outcome.STAGE]))
@@ -232,8 +246,11 @@ class Words:
     def nearest(self, eni_id: str, direction: Direction, subject: Subject) -> NearMiss | None:
         """The rule that failed on the fewest fields, peer rather than port if there is a choice; None if no rule is there."""
         self._searches += 1
-        search = compiled(nearest_miss) if pays(nearest_miss, self._searches * SEARCH_WORK) else nearest_miss
-        found = search(self.tables, row_of(self.tables, self.ids.of(eni_id)), int(direction), subject)
+        search, tables = nearest_miss, self.tables
+        if pays(nearest_miss, self._searches * SEARCH_WORK):
+            self._ready = self._ready or ready(self.tables)
+            search, tables = compiled(nearest_miss), self._ready
+        found = search(tables, row_of(self.tables, self.ids.of(eni_id)), int(direction), subject)
         named = self.rule(self.tables.rules[found.rule, RuleColumn.ID]) if found.rule >= 0 else None
         if named is None:
             return None
