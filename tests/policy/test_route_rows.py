@@ -1,11 +1,11 @@
 """Route tables as rows: which of several routes stands first, and which are left out (RT-3 to RT-7, RT-54)."""
 
 import random
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 
-from emulator.model.entities import Policy, Route, RouteTable, Vpc, VpcPeeringConnection
+from emulator.model.entities import InternetGateway, Route, RouteTable, Vpc, VpcPeeringConnection
 from emulator.model.groups import ListPeer, PrefixList
 from emulator.model.joined import (
     CustomerNetwork,
@@ -16,12 +16,13 @@ from emulator.model.joined import (
     TransitGatewayRouteTable,
     VpnGateway,
 )
+from emulator.model.topology import Topology
 from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.compile_routes import routes
 from emulator.policy.routes import FEW, best_in
 from emulator.policy.tables import LOCAL, RouteColumn
 from emulator.policy.work import Work
-from emulator.wire.addresses import halves, net_and_mask
+from emulator.wire.addresses import address, halves, net_and_mask
 from tests.base import base, route
 
 FAR, WITHIN = "172.16.0.0/16", "10.0.7.0/24"
@@ -199,32 +200,74 @@ def a_large_table(chance, version):
         ip_network((far ^ chance.getrandbits(chance.choice([12, 20, 24])) << (bits - 32), chance.randint(0, 32)), strict=False)
         for _ in range(120)
     }
-    written = [
-        Route(block, "nat-a" if version == 4 else "eni-web", blackhole=chance.random() < 0.3) for block in blocks if chance.random() < 0.7
-    ]
+    target = "nat-a" if version == 4 else "eni-web"
+    written = [Route(block, target, blackhole=chance.random() < 0.3) for block in blocks if chance.random() < 0.7]
     return [*written, *(learned(str(block), chance.choice(["vgw-one", "vgw-two"])) for block in blocks if chance.random() < 0.5)], blocks
+
+
+def blocks_of(tables, start, end):
+    """The block of each of these rows."""
+    blocks = []
+    for row in tables.routes[start:end].tolist():
+        family, *net, mask_hi, mask_lo = row[RouteColumn.FAMILY : RouteColumn.MASK_LO + 1]
+        length = sum((half & (1 << 64) - 1).bit_count() for half in (mask_hi, mask_lo))
+        blocks.append(ip_network((address(family, *net), length - 96 if family == 4 else length)))
+    return blocks
 
 
 @pytest.mark.parametrize("knob", ["drop", "fall_through"])
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("seed", range(5))
 def test_rt3_a_large_table_is_searched_as_if_each_route_were_asked(seed, version, knob):
-    """For addresses at the edges of its blocks and anywhere else, blackholes that are fallen through among them (RT-12)."""
+    """For addresses at the edges of its blocks and anywhere else; blackholes win, or are fallen through (RT-12)."""
     chance = random.Random(seed)
     declared, blocks = a_large_table(chance, version)
-    topology = led(*declared)
-    tables = compile_tables(topology.replace(policy=Policy(blackhole=knob)), Ids())
+    gateways = VpnGateway("one", "vpc-a"), VpnGateway("two", "vpc-a")
+    topology = base(RouteTable("rtb-pub", "vpc-a", tuple(declared)), *gateways, policy={"blackhole": knob})
+    tables = compile_tables(topology, Ids())
     _, _, spans = routes(Work(topology, Ids()))
-    start, end = spans["rtb-priv"]
+    start, end = spans["rtb-pub"]
     assert end - start > FEW
-    edges = {
-        edge + step
-        for block in blocks
-        for edge in (block[0], block[-1])
-        for step in (-1, 0, 1)
-        if 0 <= int(edge) + step < 1 << block.max_prefixlen
-    }
-    asked = [*chance.sample(sorted(edges), 150), *(ip_network((chance.getrandbits(32 if version == 4 else 128),))[0] for _ in range(20))]
-    for address in asked:
-        one_by_one = (row for row in range(start, end) if best_in(tables, row, row + 1, address.version, *halves(address)) == row)
-        assert best_in(tables, start, end, address.version, *halves(address)) == next(one_by_one, -1)
+    takers = [
+        (row, block)
+        for row, block in enumerate(blocks_of(tables, start, end), start)
+        if knob == "drop" or not tables.routes[row, RouteColumn.BLACKHOLE]
+    ]
+    top = 1 << (32 if version == 4 else 128)
+    edges = {int(edge) + step for block in blocks for edge in (block[0], block[-1]) for step in (-1, 0, 1)}
+    near = [number for number in chance.sample(sorted(edges), 150) if 0 <= number < top]
+    for number in [*near, *(chance.randrange(top) for _ in range(20))]:
+        asked = (IPv4Address if version == 4 else IPv6Address)(number)
+        expected = next((row for row, block in takers if asked in block), -1)
+        assert best_in(tables, start, end, version, *halves(asked)) == expected
+
+
+@pytest.mark.parametrize("count", [0, 1, FEW, FEW + 1])
+def test_tables_of_any_size(count):
+    """Each address is found; those before, between and behind the blocks are not, whatever table stands before."""
+    before = [ip_network((0x0900_0000 + (number << 17), 16)) for number in range(FEW + 1)]
+    own = [ip_network((0x1400_0000 + (number << 17), 16)) for number in range(count)]
+    made = (
+        TransitGatewayRouteTable(name, "hub", tuple(TransitGatewayRoute(block, blackhole=True) for block in blocks))
+        for name, blocks in (("one", before), ("two", own))
+    )
+    topology, ids = base(TransitGateway("hub"), *made), Ids()
+    tables = compile_tables(topology, ids)
+    _, _, spans = routes(Work(topology, Ids()))
+    span = spans[topology.find("two").id]
+    for block in own:
+        row = best_in(tables, *span, 4, *halves(block[-1]))
+        assert tables.routes[row, RouteColumn.NET_LO] == halves(block[0]).lo
+        assert best_in(tables, *span, 4, *halves(block[-1] + 1)) == -1
+    assert [best_in(tables, *span, 4, *halves(block[0])) for block in before] == [-1] * len(before)
+    assert best_in(tables, *span, 6, 0, 0) == -1
+
+
+def test_the_first_row_of_all():
+    """The first route of the first table wins as any other does, and is passed over as any other is."""
+    blocks = [ip_network("200.0.0.7/32"), *(ip_network((20 + number << 24, 8)) for number in range(FEW))]
+    table = RouteTable("main", "lab", tuple(Route(block, "igw") for block in blocks), main=True)
+    topology = Topology.of(Vpc("lab", (ip_network("10.0.0.0/16"),)), InternetGateway("igw", "lab"), table)
+    tables, end = compile_tables(topology, Ids()), len(blocks) + 1
+    assert len(tables.routes) == end
+    assert [best_in(tables, 0, end, 4, *halves(f"200.0.0.{host}")) for host in (6, 7, 8)] == [-1, 0, -1]
