@@ -13,24 +13,21 @@ from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
 from emulator.bulk.checkpoint import EVERY_S, Checkpoint
 from emulator.bulk.cluster import run_each, run_shares
 from emulator.bulk.following import FollowedPacket, followed
 from emulator.bulk.plan import WordsInTime
+from emulator.bulk.progress import Progress
 from emulator.bulk.results import PacketLines, Stretch, joined
 from emulator.bulk.running import KEPT, STDIN, Run, Running, Source, stop_on_interrupt
-from emulator.bulk.windows import Reader
 from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.model.topology import Topology
 from emulator.observe.flows import Tally
 from emulator.replayed import Replay
 from emulator.wire.atomic import written
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Replay", "replay", "replay_each"]
 
@@ -88,7 +85,7 @@ def replay(
         whole = run_shares(run, executor, packets)
         return _from_elsewhere(run, whole.tally, whole.troubles)
     with Running(run) as running, stop_on_interrupt(running):
-        tally, bar = Tally(), _bar(running.reader) if progress else None
+        tally, bar = Tally(), Progress(running.reader) if progress else None
         if checkpoint is None:
             with written(packets) if packets is not None else nullcontext() as file:
                 return _replayed(running, tally, file, bar, follow)
@@ -118,7 +115,7 @@ def _replayed(
     running: Running,
     tally: Tally,
     file: BinaryIO | None,
-    bar: Any,
+    bar: Progress | None,
     follow: Callable[[FollowedPacket], object] | None,
     keeper: Checkpoint | None = None,
 ) -> Replay:
@@ -127,7 +124,7 @@ def _replayed(
     kept: list[Stretch] | None = [] if not tally.packets else None
     at_rest = keeper.at_rest if keeper is not None else None
     try:
-        for stretch in running.stretches(lambda: bar.update(reader.position - bar.n) if bar is not None else None, at_rest):
+        for stretch in running.stretches(bar.after_window if bar is not None else lambda: None, at_rest):
             tally.add(stretch.headers, stretch.seen, stretch.outcomes, stretch.first, running.machine)
             if file is not None and lines is not None:
                 file.write(lines.lines(stretch, running.machine))
@@ -149,9 +146,3 @@ def _replayed(
         share = f", {100 * reader.position // reader.size} % of the capture" if reader.size else ""
         troubles.append(f"{run.name}: interrupted after {tally.packets:,} packets{share}; {then}")
     return Replay(run, engine, running.words, tally, joined(kept) if kept is not None else None, troubles, running.stopped)
-
-
-def _bar(reader: Reader) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=reader.size or None, unit="B", unit_scale=True, desc="replay", disable=None, leave=False)
