@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from emulator import kernels
-from emulator.kernels import available, cache_folder, compiled, kernel
+from emulator.kernels import available, cache_folder, compiled, kernel, prefetch
 from emulator.wire.headers import is_icmp_error
-from emulator.wire.integers import be16, be32, be64
+from emulator.wire.integers import be16, be32, be64, le32
 from tests.conftest import COMPILING
 
 PROJECT = Path(kernels.__file__).parents[1]
@@ -63,15 +63,53 @@ def test_kernel_leaves_the_function_as_it_is():
         kernels._KERNELS.remove(double)
 
 
-@pytest.mark.parametrize("function", [be16, be32, be64], ids=["two bytes", "four bytes", "eight bytes, signed"])
-def test_compiled_gives_the_same_numbers(function):
-    """Machine code and interpreter agree on every byte pattern tried, up to all bits set."""
+def load_16(buffer, at):
+    return be16(buffer, at)
+
+
+def load_32(buffer, at):
+    return be32(buffer, at)
+
+
+def load_64(buffer, at):
+    return be64(buffer, at)
+
+
+def load_little(buffer, at):
+    return le32(buffer, at)
+
+
+@pytest.mark.parametrize(
+    ("function", "size", "order"),
+    [
+        pytest.param(load_16, 2, "big", id="two bytes"),
+        pytest.param(load_32, 4, "big", id="four bytes"),
+        pytest.param(load_64, 8, "big", id="eight bytes, signed"),
+        pytest.param(load_little, 4, "little", id="four bytes, the least significant first"),
+    ],
+)
+def test_loads_are_the_same_numbers_compiled(function, size, order):
+    """One instruction of machine code and the interpreter agree on every byte pattern tried, up to all bits set, at odd offsets too."""
     machine = compiled(function)
     for pattern in (bytes(8), b"\xff" * 8, b"\x80" + bytes(7), b"\x7f" + b"\xff" * 7, bytes(range(1, 9))):
-        buffer = np.frombuffer(pattern, dtype=np.uint8)
-        signed = function is be64
-        expected = int.from_bytes(pattern[: {be16: 2, be32: 4, be64: 8}[function]], signed=signed)
-        assert machine(buffer, 0) == function(buffer, 0) == expected
+        for before in (b"", b"\x5a", b"\xa5" * 3):
+            buffer = np.frombuffer(before + pattern, dtype=np.uint8)
+            expected = int.from_bytes(pattern[:size], order, signed=size == 8)
+            assert machine(buffer, len(before)) == function(buffer, len(before)) == expected
+
+
+def fetching(matrix, rows):
+    total = 0
+    for row in range(rows):
+        prefetch(matrix, row + 1, 1)
+        total += matrix[row, 1]
+    return total
+
+
+def test_a_fetch_ahead_changes_nothing():
+    """Compiled and interpreted, asking for a row to come, and for one past the end, gives the sum of what is there."""
+    matrix = np.arange(200, dtype=np.int64).reshape(100, 2)
+    assert compiled(fetching)(matrix, 100) == fetching(matrix, 100) == matrix[:, 1].sum()
 
 
 def test_compiled_gives_one_function_a_kernel():
