@@ -198,6 +198,8 @@ class Engine:
 
     def drop_journal(self) -> None:
         """Write no steps from now on, and forget those written; packets may take short cuts now, if no flow logs are kept."""
+        if not self.keeps_journal:
+            return
         ways = WAYS if not len(self.state.sightings) else 0
         self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64), ways=np.zeros((ways, len(Way)), dtype=np.int64))
         self.state.counts[Count.STEPS, 0] = 0

@@ -139,6 +139,16 @@ def test_most_packets_take_them(folder, taken):
     assert taken[1] > 0
 
 
+def test_ways_outlive_a_window(folder, taken):
+    """A journal that is dropped once more, as a replay does before each window, takes no way with it."""
+    network, path = made(folder)
+    engine = Engine(network, compiled=False, journal=False)
+    for part in np.array_split(rows_of(path), 40):
+        engine.drop_journal()
+        engine.feed(part)
+    assert taken[0] > MIX.packets / 2
+
+
 def test_an_edit_makes_all_ways_unknown(folder, taken):
     """A route that is gone takes nothing out, whatever went out before; what comes back is learned anew."""
     network, path = made(folder)
