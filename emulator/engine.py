@@ -38,7 +38,7 @@ from emulator.policy.tables import Eni, LinkColumn, PlaceKind, Tables
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 FOREVER = 2**62
-WAYS = 1 << 17  # rows of the cache of `ways`: as much memory as a window of headers takes
+FEW_WAYS, WAYS = 1 << 10, 1 << 17  # rows of the cache of `ways`, interpreted and compiled: as much memory as a window of headers
 F = TypeVar("F", bound=Callable[..., Any])
 _EMPTY = np.zeros((0, FIELDS), dtype=np.int64)
 
@@ -200,9 +200,15 @@ class Engine:
         """Write no steps from now on, and forget those written; packets may take short cuts now, if no flow logs are kept."""
         if not self.keeps_journal:
             return
-        ways = WAYS if not len(self.state.sightings) else 0
-        self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64), ways=np.zeros((ways, len(Way)), dtype=np.int64))
+        self.state = self.state._replace(journal=np.zeros((0, len(Step)), dtype=np.int64))
+        if not len(self.state.sightings):
+            self._forget_ways()
         self.state.counts[Count.STEPS, 0] = 0
+
+    def _forget_ways(self) -> None:
+        """Begin anew with ways, as many as pay."""
+        rows = WAYS if self.is_compiled else FEW_WAYS
+        self.state = self.state._replace(ways=np.zeros((rows, len(Way)), dtype=np.int64))
 
     def forget(self, packets: int) -> None:
         """Let go of the outcomes of the packets with ids below this one; all of them have ended."""
@@ -242,6 +248,8 @@ class Engine:
             return
         if self._compiled or pays(advance, packets):
             self._loop = compiled(advance)
+            if len(self.state.ways):
+                self._forget_ways()
 
     def _grow(self, code: Exit) -> None:
         state = self.state
