@@ -631,6 +631,9 @@ def test_a_disk_that_fails(put, monkeypatch):
             self.left -= 1
             return super().read(100)
 
+        def readinto(self, room):
+            raise OSError(5, "Input/output error")
+
     monkeypatch.setattr(capture_module, "open", lambda path, *_arguments, **_options: Failing(path), raising=False)
     frames, troubles = read(path)
     assert bytes_of(frames) == FRAMES[:2]
