@@ -8,13 +8,14 @@ import pytest
 
 from emulator.bulk.windows import Reader
 from emulator.datapath import loop
-from emulator.datapath.state import Count
+from emulator.datapath.state import Count, Outcome
 from emulator.engine import FOREVER, Engine
 from emulator.importers.capture import topology_from_capture
 from emulator.kernels import available
 from emulator.model.entities import RouteTable
 from emulator.policy.conntrack import Entry
-from emulator.wire.headers import Field
+from emulator.policy.reasons import Verdict
+from emulator.wire.headers import UDP, Field
 from tests.benchmarks.traffic import Mix, topology, write
 from tests.bulk import drawn
 
@@ -147,6 +148,27 @@ def test_ways_outlive_a_window(folder, taken):
         engine.drop_journal()
         engine.feed(part)
     assert taken[0] > MIX.packets / 2
+
+
+def test_an_entry_that_ends_at_this_very_time_is_gone_for_a_short_cut_too(folder, taken):
+    """A packet that comes just when the entries of its flow run out (CT-28) opens new ones; one a nanosecond earlier does not."""
+    network, path = made(folder)
+    rows = rows_of(path)
+    engine = Engine(network, compiled=False)
+    engine.feed(rows)
+    verdicts = engine.outcomes(0, len(rows))[rows[:, Field.INDEX]]
+    request = rows[
+        (rows[:, Field.PROTOCOL] == UDP) & (verdicts[:, Outcome.VERDICT] == Verdict.ACCEPT) & (verdicts[:, Outcome.TRACKED] == 1)
+    ][0]
+    for early, opened in ((1, 0), (0, 2)):
+        asked = np.array([request] * 3)
+        asked[:, Field.INDEX] = range(3)
+        asked[:, Field.TIME_NS] = request[Field.TIME_NS] + np.array([0, 1, 1 + 30 * 10**9 - early])
+        whole, short = both(network, asked, False)
+        assert short == whole
+        before, _ = both(network, asked[:2], False)
+        assert whole["counts"][1] - before["counts"][1] == opened
+    assert taken[0] > 0
 
 
 def test_an_edit_makes_all_ways_unknown(folder, taken):

@@ -1,5 +1,7 @@
 """The table itself, crowded: what was put in is found until it is taken out, whatever stands around it."""
 
+import random
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,3 +66,19 @@ def test_a_crowded_table_loses_nothing(first, operations):
                 assert found >= 0
                 assert (table[found, Entry.TAG] >> conntrack.TAG_SHIFT, table[found, Entry.EXPIRES_NS]) == (entry, expires)
         assert counts[Count.LIVE, 0] == usage[IDS.of("i-db"), Usage.TRACKED] == np.count_nonzero(entries[:, Entry.KEY]) == len(naive)
+
+
+def test_each_entry_can_be_taken_out_of_a_full_table():
+    """Whichever goes, all others are found: in runs that go round the table's end, and in those that do not."""
+    chance = random.Random(0)
+    for _ in range(40):
+        state = new_state(len(IDS), 0)
+        entries, peers = np.zeros((ROWS, len(Entry)), dtype=np.int64), chance.sample(range(20), ROWS - 1)
+        for number in peers:
+            flights = flow(number)
+            conntrack.create(TABLES, entries, state.counts, state.usage, keys.packet_key(flights, 0, ENI), flights, 0, 5, 0)
+        while peers:
+            taken = peers.pop(chance.randrange(len(peers)))
+            conntrack.remove(TABLES, entries, state.counts, state.usage, conntrack.find(entries, keys.packet_key(flow(taken), 0, ENI)))
+            assert conntrack.find(entries, keys.packet_key(flow(taken), 0, ENI)) < 0
+            assert all(conntrack.find(entries, keys.packet_key(flow(number), 0, ENI)) >= 0 for number in peers)
