@@ -157,9 +157,8 @@ def test_an_entry_that_ends_at_this_very_time_is_gone_for_a_short_cut_too(folder
     engine = Engine(network, compiled=False)
     engine.feed(rows)
     verdicts = engine.outcomes(0, len(rows))[rows[:, Field.INDEX]]
-    request = rows[
-        (rows[:, Field.PROTOCOL] == UDP) & (verdicts[:, Outcome.VERDICT] == Verdict.ACCEPT) & (verdicts[:, Outcome.TRACKED] == 1)
-    ][0]
+    tracked = (verdicts[:, Outcome.VERDICT] == Verdict.ACCEPT) & (verdicts[:, Outcome.TRACKED] == 1)
+    request = rows[(rows[:, Field.PROTOCOL] == UDP) & tracked][0]
     for early, opened in ((1, 0), (0, 2)):
         asked = np.array([request] * 3)
         asked[:, Field.INDEX] = range(3)
