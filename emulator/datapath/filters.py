@@ -8,7 +8,8 @@ from emulator.policy import conntrack, keys
 from emulator.policy.judge import judge, subject_of
 from emulator.policy.reasons import Decision, Reason, Stage, Verdict
 from emulator.policy.rules import acl_match
-from emulator.policy.tables import EGRESS, FRAGMENTS_DROP, INGRESS, RuleColumn, SubnetColumn, Tables, row_of
+from emulator.policy.settings import FRAGMENTS_DROP
+from emulator.policy.tables import EGRESS, INGRESS, RuleColumn, SubnetColumn, Tables, row_of
 from emulator.wire.headers import Field
 
 ACCEPT, DROP, WAITING = int(Verdict.ACCEPT), int(Verdict.DROP), int(Verdict.NONE)

@@ -12,7 +12,8 @@ from emulator.datapath import queue
 from emulator.datapath.state import Count, Event, Flight, Fragment, State
 from emulator.kernels import kernel
 from emulator.policy.reasons import Decision
-from emulator.policy.tables import FRAGMENTS_DROP, FRAGMENTS_REASSEMBLE, PlaceKind, Tables, kind_of
+from emulator.policy.settings import FRAGMENTS_DROP, FRAGMENTS_REASSEMBLE
+from emulator.policy.tables import PlaceKind, Tables, kind_of
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Field, Matrix
 

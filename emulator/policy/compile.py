@@ -20,16 +20,8 @@ from emulator.policy.compile_interfaces import SECOND, Interfaces, established_d
 from emulator.policy.compile_places import index, links
 from emulator.policy.compile_routes import routes
 from emulator.policy.compile_rules import Groups
-from emulator.policy.tables import (
-    ACCESS_BLOCKED,
-    ACCESS_EGRESS,
-    ACCESS_OFF,
-    PlaceKind,
-    Settings,
-    SubnetColumn,
-    Tables,
-    VpcColumn,
-)
+from emulator.policy.settings import Settings
+from emulator.policy.tables import ACCESS_BLOCKED, ACCESS_EGRESS, ACCESS_OFF, PlaceKind, SubnetColumn, Tables, VpcColumn
 from emulator.policy.work import Ids, Work, matrix
 from emulator.wire.addresses import halves
 from emulator.wire.headers import Matrix

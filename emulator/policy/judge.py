@@ -12,15 +12,8 @@ from emulator.policy import conntrack, keys
 from emulator.policy.conntrack import TAG_SHIFT, Entry, Usage
 from emulator.policy.reasons import Decision, Reason, Verdict
 from emulator.policy.rules import ALL, Subject, first_match, is_never_tracked
-from emulator.policy.tables import (
-    INGRESS,
-    MIDSTREAM_PICKUP,
-    MIDSTREAM_RULES_ONLY,
-    MIDSTREAM_STRICT,
-    RuleColumn,
-    Tables,
-    row_of,
-)
+from emulator.policy.settings import MIDSTREAM_RULES_ONLY, MIDSTREAM_STRICT
+from emulator.policy.tables import INGRESS, RuleColumn, Tables, row_of
 from emulator.wire.headers import ACK, FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP, Field, Matrix, is_icmp_error
 
 ACCEPT, DROP = int(Verdict.ACCEPT), int(Verdict.DROP)
@@ -155,4 +148,4 @@ def judge(
     return Decision(ACCEPT, 0, rule_id, entry)
 
 
-__all__ = ["ACCEPT", "DROP", "MIDSTREAM_PICKUP", "is_untracked", "judge", "subject_of"]
+__all__ = ["ACCEPT", "DROP", "is_untracked", "judge", "subject_of"]

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from emulator.kernels import kernel
+from emulator.policy.settings import Settings
 from emulator.wire.hashing import mix
 from emulator.wire.headers import Matrix
 
@@ -173,6 +174,9 @@ class SubnetColumn(IntEnum):
     PUBLIC_ACCESS = 12
 
 
+ACCESS_OFF, ACCESS_BLOCKED, ACCESS_EGRESS = 0, 1, 2  # PUBLIC_ACCESS of a subnet
+
+
 class VpcColumn(IntEnum):
     """Columns of ``vpcs``; GATEWAY is the internet gateway's id, RESOLVER_LO the low half of base + 2."""
 
@@ -257,34 +261,6 @@ class LinkColumn(IntEnum):
     FAULTS = 7
     FAULTS_END = 8
     REORDER_NS = 9
-
-
-class Settings(NamedTuple):
-    """The policy knobs as integers; times in ns, -1 where a knob is unset."""
-
-    midstream: int
-    icmp_error_related: int
-    embryonic_ns: int
-    linger_ns: int
-    icmp_ns: int
-    other_ns: int
-    autotrack_2023: int
-    entry_survives_acl_drop: int
-    fragments: int
-    fall_through: int
-    per_hop_ttl: int
-    router_ping: int
-    ref_matches_ipv6: int
-    block_port_25: int
-    hairpin: int
-    check_after_groups: int
-    seed: int
-    mtu_of_captures: int
-
-
-ACCESS_OFF, ACCESS_BLOCKED, ACCESS_EGRESS = 0, 1, 2
-MIDSTREAM_RULES_ONLY, MIDSTREAM_PICKUP, MIDSTREAM_STRICT = 0, 1, 2
-FRAGMENTS_REASSEMBLE, FRAGMENTS_FIRST, FRAGMENTS_DROP = 0, 1, 2
 
 
 class Tables(NamedTuple):
