@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emulator.model.entities import RouteTable, Subnet
@@ -13,7 +13,7 @@ from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.matching import PEER, SERVICE, match_all
 from emulator.policy.reasons import Miss
 from emulator.policy.routes import best_route
-from emulator.policy.rules import INGRESS, Subject, acl_match, first_match, is_member, miss
+from emulator.policy.rules import INGRESS, Subject, acl_match, first_match, is_member, miss, nearest_miss
 from emulator.policy.tables import PeerKind, RouteColumn, RuleColumn, SubnetColumn, row_of
 from emulator.wire.addresses import halves
 from tests.base import APP1, DB, EXT_V6, base, group, route
@@ -159,6 +159,8 @@ PACKETS = st.fixed_dictionaries(
     }
 )
 
+GROUPS = st.lists(st.lists(RULES, max_size=4, unique_by=lambda rule: rule.canonical().content()), min_size=1, max_size=3)
+
 
 def naive_match(rule, remote, protocol, port, kind, code):
     """The plain reading of a rule with a block: family, protocol, ports or type and code."""
@@ -173,9 +175,7 @@ def naive_match(rule, remote, protocol, port, kind, code):
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    groups=st.lists(st.lists(RULES, max_size=4, unique_by=lambda rule: rule.canonical().content()), min_size=1, max_size=3), packet=PACKETS
-)
+@given(groups=GROUPS, packet=PACKETS)
 def test_first_match_is_the_union_of_all_groups(groups, packet):
     """Some rule of some group matches, or none does: as `ipaddress` and plain comparisons say (SG-4, SG-5, SG-15 to SG-20)."""
     named = [group(f"g{number}", rules, []) for number, rules in enumerate(groups)]
@@ -189,6 +189,24 @@ def test_first_match_is_the_union_of_all_groups(groups, packet):
         winner = ids.name(int(tables.rules[found.rule, RuleColumn.ID]))
         order = [(rule.id, rule) for one in named for rule in topology.entities[f"sg-{one.name}"].ingress]
         assert winner == next(key for key, rule in order if naive_match(rule, **packet)), "the first one that matches is named"
+
+
+@settings(deadline=None, max_examples=60)
+@given(groups=GROUPS, packet=PACKETS)
+@example(groups=[[]], packet={"remote": DB, "protocol": TCP, "port": 22, "kind": 0, "code": 0})
+@example(
+    groups=[[Rule.of("icmp/3/4", APP1), Rule.of("udp/53", DB)]], packet={"remote": APP1, "protocol": ICMP, "port": 0, "kind": 3, "code": 3}
+)
+def test_nearest_miss_failed_on_the_fewest_fields(groups, packet):
+    """Of those that failed on as few, the rule whose field comes later, then the first; -1 and no fields where no rule failed."""
+    named = [group(f"g{number}", rules, []) for number, rules in enumerate(groups)]
+    topology = base(*named, db=tuple(found.name for found in named))
+    tables, ids = compiled(topology)
+    rows = {int(number): row for row, number in enumerate(tables.rules[:, RuleColumn.ID])}
+    in_order = [rows[ids.of(rule.id)] for one in named for rule in topology.entities[f"sg-{one.name}"].ingress]
+    failed = [(row, fields) for row in in_order if (fields := int(miss(tables, row, subject(**packet))))]
+    expected = min(failed, key=lambda rule: (rule[1].bit_count(), -rule[1]), default=(-1, 0))
+    assert nearest_miss(tables, row_of(tables, ids.of("eni-db")), INGRESS, subject(**packet)) == expected
 
 
 @settings(deadline=None, max_examples=60)

@@ -82,3 +82,23 @@ def test_each_entry_can_be_taken_out_of_a_full_table():
             conntrack.remove(TABLES, entries, state.counts, state.usage, conntrack.find(entries, keys.packet_key(flow(taken), 0, ENI)))
             assert conntrack.find(entries, keys.packet_key(flow(taken), 0, ENI)) < 0
             assert all(conntrack.find(entries, keys.packet_key(flow(number), 0, ENI)) >= 0 for number in peers)
+
+
+def test_an_entry_ends_at_its_very_nanosecond():
+    """In whichever row it stands, a nanosecond earlier it is there for its packets, and then for none (CT-30)."""
+    rows, ends = set(), 50 * S
+    for number in range(100):
+        state, flights = new_state(len(IDS), 0), flow(number)
+        key, table = keys.packet_key(flights, 0, ENI), (TABLES, np.zeros((ROWS, len(Entry)), dtype=np.int64), state.counts, state.usage)
+        conntrack.create(*table, key, flights, 0, 5, 0)
+        slot = conntrack.live(*table, key, ends - 1)
+        rows.add(slot)
+        assert conntrack.find(table[1], key) == slot >= 0
+        assert [conntrack.is_open_to(table[1], slot, flights, 0, at) for at in (ends - 1, ends)] == [True, False]
+        assert conntrack.sweep(*table, -1, ends - 1) == ends
+        swept = (TABLES, *(each.copy() for each in table[1:]))
+        assert conntrack.sweep(*swept, -1, ends) == 1 << 62
+        assert conntrack.live(*table, key, ends) == -1
+        assert [not each[:, Entry.KEY].any() for each in (swept[1], table[1])] == [True, True]
+        assert [each[Count.LIVE, 0] for each in (swept[2], table[2])] == [0, 0]
+    assert rows == set(range(ROWS))
