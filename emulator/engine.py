@@ -11,6 +11,8 @@ import numpy as np
 
 from emulator.datapath import fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
+from emulator.datapath.sightings import Sighting, merged
+from emulator.datapath.spawn import SPARE
 from emulator.datapath.state import (
     Allotment,
     Count,
@@ -20,7 +22,6 @@ from emulator.datapath.state import (
     Fragment,
     LinkState,
     Outcome,
-    Sighting,
     State,
     Step,
     Translation,
@@ -38,6 +39,8 @@ from emulator.policy.tables import Eni, LinkColumn, PlaceKind, Tables
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 FOREVER = 2**62
+SECOND = 1_000_000_000
+MERGED_FROM = 1 << 16  # rows of sightings: more room is made only after those that belong together are one
 FEW_WAYS, WAYS = 1 << 10, 1 << 17  # rows of the cache of `ways`, interpreted and compiled: as much memory as a window of headers
 F = TypeVar("F", bound=Callable[..., Any])
 _EMPTY = np.zeros((0, FIELDS), dtype=np.int64)
@@ -51,7 +54,7 @@ class Engine:
     topology : what to run; `edit` exchanges it while the state stays
     compiled : True or False to decide, None to compile when the work is large
     journal : whether every step is written down
-    flow_logs : whether every packet at every interface is, for `observe.flowlogs`
+    flow_logs : whether what every interface sees is, for `observe.flowlogs`
     """
 
     def __init__(self, topology: Topology, *, compiled: bool | None = None, journal: bool = True, flow_logs: bool = False) -> None:
@@ -65,8 +68,9 @@ class Engine:
         self._compiled = compiled
         self._loop = advance
         self._journal = journal
+        self._merges = True
         if flow_logs:
-            self.state = self.state._replace(sightings=np.zeros((1024, len(Sighting)), dtype=np.int64))
+            self.keep_sightings()
         if not journal:
             self.drop_journal()
 
@@ -196,6 +200,12 @@ class Engine:
         """Whether this run has gone over to machine code."""
         return self._loop is not advance
 
+    def keep_sightings(self, merge: bool = True) -> None:
+        """Note from now on what every interface sees; with ``merge`` the packets of a flow in a second may become one row."""
+        self._merges = merge
+        none = np.zeros((0, len(Way)), dtype=np.int64)
+        self.state = self.state._replace(sightings=np.zeros((1024, len(Sighting)), dtype=np.int64), ways=none)
+
     def drop_journal(self) -> None:
         """Write no steps from now on, and forget those written; packets may take short cuts now, if no flow logs are kept."""
         if not self.keeps_journal:
@@ -275,11 +285,25 @@ class Engine:
         elif code == Exit.BIRTHS:
             self.state = state._replace(births=doubled(state.births), born_outcomes=doubled(state.born_outcomes))
         elif code == Exit.SIGHTINGS:
-            self.state = state._replace(sightings=doubled(state.sightings))
+            self._merge_sightings()
         elif code == Exit.TRANSLATIONS:
             self._clear_translations()
         else:
             self._clear_fragments()
+
+    def _merge_sightings(self) -> None:
+        """Make one row of what belongs together, up to the first packet that is still on its way; room, if half is in use."""
+        sightings, counts = self.state.sightings, self.state.counts
+        if self._merges and len(sightings) >= MERGED_FROM:
+            seen = sightings[: int(counts[Count.SIGHTINGS, 0])]
+            on_their_way = np.delete(self.state.flights, self.state.free[: int(counts[Count.FREE, 0]), 0], axis=0)
+            moving = np.flatnonzero(np.isin(seen[:, Sighting.PACKET], on_their_way[:, Field.INDEX]))
+            ended = int(moving[0]) if len(moving) else len(seen)
+            rows = np.concatenate((merged(seen[:ended], SECOND), seen[ended:]))
+            sightings[: len(rows)] = rows
+            counts[Count.SIGHTINGS, 0] = len(rows)
+        if 2 * (counts[Count.SIGHTINGS, 0] + SPARE) > len(sightings):
+            self.state = self.state._replace(sightings=doubled(sightings))
 
     def _clear_translations(self) -> None:
         """Drop the flows whose time is up, and make the table larger if half of it is still in use."""

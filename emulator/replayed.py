@@ -236,9 +236,7 @@ class Replay(Pictures):
         from emulator.observe.flowlogs import FlowLog
 
         made = log or FlowLog()
-        rows = list(made.rows(self.topology, self.engine.ids, self.engine.state))
-        save(path, made, rows)
-        return len(rows)
+        return save(path, made, made.rows(self.topology, self.engine.ids, self.engine.state))
 
     def save_pcapng(self, path: str | Path) -> int:
         """Write the capture again with a comment on every packet: verdict and reason, then the way out; gives the packets.

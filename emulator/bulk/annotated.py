@@ -17,7 +17,9 @@ import numpy as np
 
 from emulator.bulk.results import PacketResult, Stretch, comments_of, result_of
 from emulator.bulk.running import STDIN, Run, Running, Source
-from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome, Sighting, State
+from emulator.datapath.sightings import Sighting
+from emulator.datapath.state import FIRST_BORN, Birth, Count, Outcome, State
+from emulator.engine import Engine
 from emulator.errors import UsageError
 from emulator.model.entities import NetworkInterface, Subnet
 from emulator.model.topology import Topology
@@ -152,7 +154,9 @@ def _pieces(frames: Iterable[_Frame]) -> Iterator[list[_Frame]]:
 
 def _sights(run: Run) -> Iterator[tuple[str, RecordFrame]]:
     """What each interface saw: its id, and the frame."""
-    with _source(run) as capture, Running(replace(run, jobs=1, flow_logs=True)) as running:
+    with _source(run) as capture, Running(replace(run, jobs=1)) as running:
+        assert isinstance(running.engine, Engine)  # one job
+        running.engine.keep_sightings(merge=False)
         frames, sights = _frames(capture), _Sights(running.words)
         for stretch in running.stretches():
             rows = iter(stretch.by_index().tolist())

@@ -1,7 +1,8 @@
 """The journal: one row of integers a step; and the end of a packet, one row of ``outcomes``."""
 
 from emulator.datapath import causes
-from emulator.datapath.state import FIRST_BORN, Count, Flight, Outcome, Sighting, State, Step
+from emulator.datapath.sightings import SHOWN, Sighting
+from emulator.datapath.state import FIRST_BORN, Count, Flight, Outcome, State, Step
 from emulator.kernels import kernel
 from emulator.policy.reasons import Stage, Verdict
 from emulator.wire.headers import Field
@@ -106,10 +107,12 @@ def sighted(state: State, p: int, now: int, place: int, direction: int, action: 
     rows[row, Sighting.DESTINATION_LO] = flights[p, Field.DESTINATION_LO]
     rows[row, Sighting.SOURCE_PORT] = flights[p, Field.SOURCE_PORT]
     rows[row, Sighting.DESTINATION_PORT] = flights[p, Field.DESTINATION_PORT]
-    rows[row, Sighting.FLAGS] = flights[p, Field.FLAGS]
+    rows[row, Sighting.FLAGS] = 1 << (flights[p, Field.FLAGS] & SHOWN)
     rows[row, Sighting.LENGTH] = flights[p, Field.LENGTH]
     rows[row, Sighting.TARGET] = target
     rows[row, Sighting.RULE] = rule
+    rows[row, Sighting.PACKETS] = 1
+    rows[row, Sighting.LAST_NS] = now
 
 
 @kernel

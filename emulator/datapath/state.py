@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emulator.datapath.sightings import Sighting
 from emulator.policy.conntrack import Entry, Usage
 from emulator.wire.headers import FIELDS, Field, Matrix
 
@@ -187,32 +188,6 @@ class Allotment(IntEnum):
     DESTINATION_PORT = 4
     USED = 5
     EXACT_UNTIL_NS = 6
-
-
-class Sighting(IntEnum):
-    """Columns of ``sightings``: one packet seen at one interface in one direction, for flow logs; no rows if nobody asks.
-
-    ACTION is a `Verdict` of groups and ACL together (FL-6); TARGET the next hop of what leaves.  The header is as it was there.
-    """
-
-    TIME_NS = 0
-    PACKET = 1
-    PLACE = 2
-    DIRECTION = 3
-    ACTION = 4
-    REASON = 5
-    FAMILY = 6
-    PROTOCOL = 7
-    SOURCE_HI = 8
-    SOURCE_LO = 9
-    DESTINATION_HI = 10
-    DESTINATION_LO = 11
-    SOURCE_PORT = 12
-    DESTINATION_PORT = 13
-    FLAGS = 14
-    LENGTH = 15
-    TARGET = 16
-    RULE = 17
 
 
 class Count(IntEnum):

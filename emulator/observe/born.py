@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from emulator.datapath.state import FIRST_BORN, Birth, BirthKind, Count, Outcome, Sighting, State
+from emulator.datapath.sightings import Sighting
+from emulator.datapath.state import FIRST_BORN, Birth, BirthKind, Count, Outcome, State
 from emulator.wire.addresses import address
 from emulator.wire.craft import fragment, icmp_error, tcp_reset
 from emulator.wire.headers import ICMP, ICMPV6, TCP, UDP, Field, is_icmp_error

@@ -6,6 +6,8 @@ Text begins with a line of field names; ``-`` stands for what is missing.  Parqu
 
 import gzip
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from emulator.wire.atomic import written
 
 _INT_32 = frozenset(("version", "srcport", "dstport", "protocol", "tcp-flags", "traffic-path"))
 _INT_64 = frozenset(("packets", "bytes", "start", "end"))
+_ROW_GROUP = 1 << 16  # rows of a Parquet file that are written at once
 
 
 def line_of(row: dict[str, Any], fields: Iterable[str]) -> str:
@@ -34,29 +37,37 @@ def lines(log: FlowLog, rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield from (line_of(row, log.fields) for row in rows)
 
 
-def save(path: str | Path, log: FlowLog, rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows to ``x.log``, ``x.log.gz`` or ``x.parquet``, whole or not at all.
+def save(path: str | Path, log: FlowLog, rows: Iterable[dict[str, Any]]) -> int:
+    """Write rows as they come to ``x.log``, ``x.log.gz`` or ``x.parquet``, whole or not at all; gives how many they were.
 
     Raises
     ------
     UsageError : Parquet without pyarrow.  CaptureError : a place that cannot be written to.
     """
     if Path(path).suffix == ".parquet":
-        _save_parquet(path, log, list(rows))
-        return
-    text = "".join(f"{line}\n" for line in lines(log, rows)).encode()
+        return _save_parquet(path, log, rows)
+    count = -1  # without the header
     with written(path) as file:
         # No time stamp inside, so that the same run gives the same bytes.
-        file.write(gzip.compress(text, mtime=0) if Path(path).suffix == ".gz" else text)
+        zipped = Path(path).suffix == ".gz"
+        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) if zipped else nullcontext(file) as text:
+            for line in lines(log, rows):
+                text.write(f"{line}\n".encode())
+                count += 1
+    return count
 
 
-def _save_parquet(path: str | Path, log: FlowLog, rows: list[dict[str, Any]]) -> None:
+def _save_parquet(path: str | Path, log: FlowLog, rows: Iterable[dict[str, Any]]) -> int:
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
         raise UsageError(f"{path}: Parquet needs pyarrow; pip install 'vpcemu[parquet]', or write x.log or x.log.gz") from None
     kinds = {field: pa.int32() if field in _INT_32 else pa.int64() if field in _INT_64 else pa.string() for field in log.fields}
-    columns = {field.replace("-", "_"): pa.array([row[field] for row in rows], kind) for field, kind in kinds.items()}
-    with written(path) as file:
-        parquet.write_table(pa.table(columns), file)
+    schema = pa.schema([(field.replace("-", "_"), kind) for field, kind in kinds.items()])
+    count, left = 0, iter(rows)
+    with written(path) as file, parquet.ParquetWriter(file, schema) as writer:
+        while some := list(islice(left, _ROW_GROUP)):
+            writer.write_table(pa.table([pa.array([row[field] for row in some], kind) for field, kind in kinds.items()], schema=schema))
+            count += len(some)
+    return count

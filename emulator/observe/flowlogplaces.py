@@ -5,7 +5,7 @@ gateways, which show a free address of their subnet where the topology names non
 """
 
 import json
-from functools import lru_cache
+from functools import cache, lru_cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ class Places:
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
+        self.about = cache(self._about)
         self.known: dict[str, tuple[str | None, str, str | None]] = {}
         for eni in topology.all(NetworkInterface):
             primary = next((str(ip) for ip in eni.private_ips if ip.version == 4), None)
@@ -104,7 +105,7 @@ class Places:
         """The primary private IPv4 address; None if it has none."""
         return self.known[interface][0]
 
-    def about(self, interface: str) -> dict[str, Any]:
+    def _about(self, interface: str) -> dict[str, Any]:
         """The columns that say where an interface is."""
         _, key, instance = self.known[interface]
         subnet = self._topology.get(key, Subnet)

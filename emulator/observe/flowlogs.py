@@ -13,11 +13,13 @@ that decided first, and ``emu-reason``, the code of what was rejected.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
-from emulator.datapath.state import Count, Sighting, State
+from emulator.datapath.sightings import SHOWN, Sighting, merged
+from emulator.datapath.state import Count, State
 from emulator.errors import UsageError
 from emulator.model.topology import Topology
 from emulator.observe.flowlogplaces import Places, ServiceBlocks, Services
@@ -25,7 +27,7 @@ from emulator.policy.compile import Ids
 from emulator.policy.reasons import Reason, Verdict
 from emulator.policy.tables import EGRESS
 from emulator.wire.addresses import address
-from emulator.wire.headers import ACK, FIN, RST, SYN, TCP, UDP
+from emulator.wire.headers import ACK, FIN, RST, SYN, TCP, UDP, Matrix
 
 SECOND = 1_000_000_000
 DEFAULT_FORMAT = [
@@ -57,19 +59,6 @@ OWN_FIELDS = ("emu-rule", "emu-reason")
 VERSION = {field: version for version, fields in _BY_VERSION.items() for field in fields}
 TRAFFIC_TYPES = ("ALL", "ACCEPT", "REJECT")
 INTERVALS_S = (60, 600)
-_KEY = (
-    Sighting.PLACE,
-    Sighting.DIRECTION,
-    Sighting.ACTION,
-    Sighting.FAMILY,
-    Sighting.PROTOCOL,
-    Sighting.SOURCE_HI,
-    Sighting.SOURCE_LO,
-    Sighting.DESTINATION_HI,
-    Sighting.DESTINATION_LO,
-    Sighting.SOURCE_PORT,
-    Sighting.DESTINATION_PORT,
-)
 
 
 def parse_format(text: str) -> tuple[str, ...]:
@@ -120,7 +109,7 @@ class FlowLog:
         if self.interval_s not in INTERVALS_S or self.traffic_type not in TRAFFIC_TYPES:
             raise UsageError("a flow log has windows of 60 or 600 seconds, and traffic ALL, ACCEPT or REJECT")
 
-    @property
+    @cached_property
     def version(self) -> int:
         """The highest version among the fields (FL-2)."""
         return max((VERSION[field] for field in self.fields if field in VERSION), default=2)
@@ -143,7 +132,7 @@ class FlowLog:
             quiet = logged - {int(place) for place in np.unique(inside[:, Sighting.PLACE])}
             written: Counter[int] = Counter()
             for flow in _flows(inside):
-                place = int(flow[0, Sighting.PLACE])
+                place = flow[Sighting.PLACE]
                 if place not in logged or self.traffic_type not in ("ALL", _action(flow)):
                     continue
                 written[place] += 1
@@ -169,15 +158,15 @@ class FlowLog:
         row |= {"version": self.version, "account-id": self.account_id, "interface-id": places.shown(interface), "log-status": status}
         return row | {"start": start_s, "end": end_s}
 
-    def _row(self, places: Places, services: Services, ids: Ids, flow: Any) -> dict[str, Any]:
-        first, action = flow[0], _action(flow)
-        interface, family, protocol = ids.name(int(first[Sighting.PLACE])), int(first[Sighting.FAMILY]), int(first[Sighting.PROTOCOL])
-        source = str(address(family, int(first[Sighting.SOURCE_HI]), int(first[Sighting.SOURCE_LO])))
-        destination = str(address(family, int(first[Sighting.DESTINATION_HI]), int(first[Sighting.DESTINATION_LO])))
-        egress = first[Sighting.DIRECTION] == EGRESS
+    def _row(self, places: Places, services: Services, ids: Ids, flow: list[int]) -> dict[str, Any]:
+        action = _action(flow)
+        interface, family, protocol = ids.name(flow[Sighting.PLACE]), flow[Sighting.FAMILY], flow[Sighting.PROTOCOL]
+        source = _text(family, flow[Sighting.SOURCE_HI], flow[Sighting.SOURCE_LO])
+        destination = _text(family, flow[Sighting.DESTINATION_HI], flow[Sighting.DESTINATION_LO])
+        egress = flow[Sighting.DIRECTION] == EGRESS
         own = places.primary(interface) if family == 4 else None
         ports = protocol in (TCP, UDP)
-        reason = Reason(int(first[Sighting.REASON]))
+        reason = Reason(flow[Sighting.REASON])
         blocked = reason == Reason.VPC_BLOCK_PUBLIC_ACCESS_ENABLED
         return (
             dict.fromkeys((*VERSION, *OWN_FIELDS))
@@ -188,16 +177,16 @@ class FlowLog:
                 "interface-id": places.shown(interface),
                 "srcaddr": own or source if egress else source,
                 "dstaddr": destination if egress else own or destination,
-                "srcport": int(first[Sighting.SOURCE_PORT]) if ports else 0,
-                "dstport": int(first[Sighting.DESTINATION_PORT]) if ports else 0,
+                "srcport": flow[Sighting.SOURCE_PORT] if ports else 0,
+                "dstport": flow[Sighting.DESTINATION_PORT] if ports else 0,
                 "protocol": protocol,
-                "packets": len(flow),
-                "bytes": 0 if blocked else int(flow[:, Sighting.LENGTH].sum()),
-                "start": int(flow[:, Sighting.TIME_NS].min()) // SECOND,
-                "end": int(flow[:, Sighting.TIME_NS].max()) // SECOND,
+                "packets": flow[Sighting.PACKETS],
+                "bytes": 0 if blocked else flow[Sighting.LENGTH],
+                "start": flow[Sighting.TIME_NS] // SECOND,
+                "end": flow[Sighting.LAST_NS] // SECOND,
                 "action": action,
                 "log-status": "OK",
-                "tcp-flags": tcp_flags(flow[:, Sighting.FLAGS].tolist()) if protocol == TCP else 0,
+                "tcp-flags": _flags_of(flow[Sighting.FLAGS]) if protocol == TCP else 0,
                 "type": f"IPv{family}",
                 "pkt-srcaddr": source,
                 "pkt-dstaddr": destination,
@@ -205,9 +194,9 @@ class FlowLog:
                 "pkt-src-aws-service": services.of(source),
                 "pkt-dst-aws-service": services.of(destination),
                 "flow-direction": "egress" if egress else "ingress",
-                "traffic-path": places.path(ids.name(int(first[Sighting.TARGET]))) if egress else None,
+                "traffic-path": places.path(ids.name(flow[Sighting.TARGET])) if egress else None,
                 "reject-reason": "BPA" if blocked else None,
-                "emu-rule": ids.name(int(first[Sighting.RULE])) or None,
+                "emu-rule": ids.name(flow[Sighting.RULE]) or None,
                 "emu-reason": reason.name if action == "REJECT" else None,
             }
         )
@@ -233,17 +222,24 @@ def tcp_flags(flags: Iterable[int]) -> int | None:
     return shown
 
 
-def _action(flow: Any) -> str:
-    return "ACCEPT" if flow[0, Sighting.ACTION] == Verdict.ACCEPT else "REJECT"
+@cache
+def _flags_of(seen: int) -> int | None:
+    """The ``tcp-flags`` of a set of flags (see `Sighting`)."""
+    return tcp_flags(flags for flags in range(SHOWN + 1) if seen >> flags & 1)
 
 
-def _flows(seen: Any) -> list[Any]:
-    """The sightings of one window, flow by flow: by interface, then by the first packet."""
-    if not len(seen):
-        return []
-    keys = seen[:, list(_KEY)]
-    _, inverse = np.unique(keys, axis=0, return_inverse=True)
-    order = np.argsort(inverse.reshape(-1), kind="stable")
-    cuts = np.flatnonzero(np.diff(inverse.reshape(-1)[order])) + 1
-    flows = [seen[part] for part in np.split(order, cuts)]
-    return sorted(flows, key=lambda flow: (int(flow[0, Sighting.PLACE]), int(flow[0, Sighting.TIME_NS]), int(flow[0, Sighting.PACKET])))
+@lru_cache(maxsize=65_536)
+def _text(family: int, hi: int, lo: int) -> str:
+    return str(address(family, hi, lo))
+
+
+def _action(flow: list[int]) -> str:
+    return "ACCEPT" if flow[Sighting.ACTION] == Verdict.ACCEPT else "REJECT"
+
+
+def _flows(seen: Matrix) -> list[list[int]]:
+    """A row a flow of what one window saw: by interface, then by the first packet."""
+    flows = merged(seen)
+    order = np.lexsort((flows[:, Sighting.PACKET], flows[:, Sighting.TIME_NS], flows[:, Sighting.PLACE]))
+    rows: list[list[int]] = flows[order].tolist()
+    return rows

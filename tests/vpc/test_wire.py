@@ -3,14 +3,14 @@
 import shutil
 import subprocess
 
-import numpy as np
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, defragment
 from scapy.layers.inet import fragment as scapy_fragment
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.packet import Raw
 
-from emulator.datapath.state import FIRST_BORN, Count, Sighting
+from emulator.datapath.sightings import Sighting
+from emulator.datapath.state import FIRST_BORN, Count
 from emulator.network import Network
 from emulator.wire.headers import Field
 from emulator.wire.record import InterfaceInfo, RecordFrame, write_pcapng
@@ -87,7 +87,7 @@ def test_tshark_finds_no_fault_with_checksums_or_lengths(tmp_path):
 def test_header_rows_agree_with_the_bytes():
     """What the kernels say about a packet that the network made is what its bytes say when they are parsed."""
     network = Network(base(), compiled=False)
-    network.engine.state = network.engine.state._replace(sightings=np.zeros((1024, len(Sighting)), dtype=np.int64))
+    network.engine.keep_sightings(merge=False)
     trace = network.send(IP(src=WEB, dst=EXT, id=77, flags="DF") / UDP(sport=40000, dport=9) / Raw(b"x" * 3000))
     trace = network.send(IP(src=WEB, dst=EXT, id=77) / UDP(sport=40000, dport=9) / Raw(b"x" * 3000))
     seen = network.engine.state.sightings[: int(network.engine.state.counts[Count.SIGHTINGS, 0])]
