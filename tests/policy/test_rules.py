@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.model.entities import RouteTable, Subnet
@@ -191,22 +191,39 @@ def test_first_match_is_the_union_of_all_groups(groups, packet):
         assert winner == next(key for key, rule in order if naive_match(rule, **packet)), "the first one that matches is named"
 
 
-@settings(deadline=None, max_examples=60)
-@given(groups=GROUPS, packet=PACKETS)
-@example(groups=[[]], packet={"remote": DB, "protocol": TCP, "port": 22, "kind": 0, "code": 0})
-@example(
-    groups=[[Rule.of("icmp/3/4", APP1), Rule.of("udp/53", DB)]], packet={"remote": APP1, "protocol": ICMP, "port": 0, "kind": 3, "code": 3}
-)
-def test_nearest_miss_failed_on_the_fewest_fields(groups, packet):
-    """Of those that failed on as few, the rule whose field comes later, then the first; -1 and no fields where no rule failed."""
+def nearest_and_failed(groups, packet):
+    """What `nearest_miss` says at an interface with these groups; and, in order, all rules that failed, with the fields."""
     named = [group(f"g{number}", rules, []) for number, rules in enumerate(groups)]
     topology = base(*named, db=tuple(found.name for found in named))
     tables, ids = compiled(topology)
     rows = {int(number): row for row, number in enumerate(tables.rules[:, RuleColumn.ID])}
     in_order = [rows[ids.of(rule.id)] for one in named for rule in topology.entities[f"sg-{one.name}"].ingress]
     failed = [(row, fields) for row in in_order if (fields := int(miss(tables, row, subject(**packet))))]
-    expected = min(failed, key=lambda rule: (rule[1].bit_count(), -rule[1]), default=(-1, 0))
-    assert nearest_miss(tables, row_of(tables, ids.of("eni-db")), INGRESS, subject(**packet)) == expected
+    return nearest_miss(tables, row_of(tables, ids.of("eni-db")), INGRESS, subject(**packet)), failed
+
+
+@pytest.mark.parametrize(
+    ("rules", "packet", "nearest"),
+    [
+        pytest.param([], {}, None, id="none without rules"),
+        pytest.param([SSH], {}, None, id="none where the only rule matches"),
+        pytest.param([("udp/53", DB), ("tcp/80", APP1)], {}, 1, id="one field rather than two"),
+        pytest.param([("icmp/3/4", APP1), ("udp/53", DB)], {"protocol": ICMP, "kind": 3, "code": 3}, 0, id="also if the two come later"),
+        pytest.param([("udp/22", APP1), ("tcp/80", APP1), ("tcp/81", APP1)], {}, 1, id="of equals the later field, then the first rule"),
+    ],
+)
+def test_nearest_miss(rules, packet, nearest):
+    """The rule that failed on the fewest fields, and those; -1 and no fields where none failed."""
+    found, failed = nearest_and_failed([[Rule.of(*rule) for rule in rules]], packet)
+    assert found == (failed[nearest] if nearest is not None else (-1, 0))
+
+
+@settings(deadline=None, max_examples=60)
+@given(groups=GROUPS, packet=PACKETS)
+def test_nearest_miss_of_all_groups(groups, packet):
+    """The same, counted by hand, over the rules of several groups."""
+    found, failed = nearest_and_failed(groups, packet)
+    assert found == min(failed, key=lambda rule: (rule[1].bit_count(), -rule[1]), default=(-1, 0))
 
 
 @settings(deadline=None, max_examples=60)
