@@ -12,11 +12,14 @@ The differences that remain have a kind each; all are documented (sections 9.1 a
                 query and its identifier, and track echo alone of ICMPv6 (CT-4)
     own key     the kernel knows ports of SCTP, UDP-Lite and DCCP, keys of GRE version 1, and SCTP's chunks; to the groups
                 they are addresses and a number, 600 s (CT-8, LX-23)
-    closing     a RST that is the only reply ends the kernel's entry at once, however long closed ones are kept; and where
-                they are forgotten at once, which RST or FIN closes one (LX-23, CT-26)
+    closing     a RST that is the only reply ends the kernel's entry at once, however long closed ones are kept; an ACK after two
+                FINs closes a connection for the kernel, for the groups only where both are acknowledged, which FINs that
+                cross are not; and where closed ones are forgotten at once, which RST or FIN closes one (LX-23, CT-26)
+    fragments   the kernel judges a datagram when its last piece has come, the groups when its first has (LX-10, FB-32)
 
 A kind is believed only where the packets bear it out: for the first three, the kernel must have called that packet, or an
-earlier one of its flow that the emulator tracked, invalid; for the last, the flow must have seen a FIN or an RST.
+earlier one of its flow that the emulator tracked, invalid; for closing, the flow must have seen a FIN or an RST; for
+fragments, a packet of the flow must have crossed between two pieces of a datagram of the same.
 """
 
 import argparse
@@ -41,6 +44,7 @@ from tests.oracles import netfilter, rulesets
 from tests.oracles.kernel import Router, why_not
 from tests.oracles.traffic import HOST, Traffic, prepare
 
+Flow = tuple[int, ...]
 MAX_PACKETS = 65_535
 """Of one capture in one run: a marker each."""
 DCCP, GRE, UDP_LITE = 33, 47, 136
@@ -95,11 +99,10 @@ def compare(traffic: Traffic, topology: Topology, *, compiled: bool | None = Fal
     if len(traffic.frames) > MAX_PACKETS:
         traffic = replace(traffic, frames=traffic.frames[:MAX_PACKETS], datagram=traffic.datagram[:MAX_PACKETS])
     result = emulated(traffic, topology, compiled=compiled)
-    verdicts, reasons = judged(result)
-    tracked = result.outcomes[:, Outcome.TRACKED].astype(bool).tolist()
+    judgement = judged(result)
     accepted, states = crossed(traffic, topology, settings or netfilter.settings(topology.policy))
     headers = result.headers[np.argsort(result.headers[:, Field.INDEX])]
-    return _matched(traffic, headers, verdicts, reasons, tracked, accepted, states, topology.policy.tcp_close_linger_s == 0)
+    return _matched(traffic, headers, judgement, accepted, states, topology.policy.tcp_close_linger_s == 0)
 
 
 def emulated(traffic: Traffic, topology: Topology, *, times_ns: list[int] | None = None, compiled: bool | None = False) -> Replay:
@@ -115,8 +118,16 @@ def host_of(topology: Topology) -> NetworkInterface:
     return topology.interfaces_of(topology.find("host").id)[0]
 
 
-def judged(result: Replay) -> tuple[list[bool | None], list[str]]:
-    """What the groups of the interface said of each packet, None where they were not asked, and why then."""
+class Judgement(NamedTuple):
+    """What the groups of the interface said of each packet: None where they were not asked, and why then; and whether by an entry."""
+
+    verdicts: list[bool | None]
+    reasons: list[str]
+    tracked: list[bool]
+
+
+def judged(result: Replay) -> Judgement:
+    """What the groups of the interface said."""
     journal = result.engine.state.journal[: int(result.engine.state.counts[Count.STEPS, 0])]
     place = result.engine.ids.of(host_of(result.topology).id)
     journal = journal[journal[:, Step.PACKET] < len(result.headers)]  # behind are those that the network itself made
@@ -127,10 +138,11 @@ def judged(result: Replay) -> tuple[list[bool | None], list[str]]:
         Reason(int(number)).name if number else "fabric service at its sender"
         for number in result.outcomes[: len(verdicts), Outcome.REASON]
     ]
+    tracked = [False] * len(verdicts)
     for rows in (exempt, here):
-        for packet, verdict in rows[:, [Step.PACKET, Step.VERDICT]].tolist():
-            verdicts[packet] = verdict == Verdict.ACCEPT
-    return verdicts, reasons
+        for packet, verdict, entry in rows[:, [Step.PACKET, Step.VERDICT, Step.ENTRY]].tolist():
+            verdicts[packet], tracked[packet] = verdict == Verdict.ACCEPT, entry != 0
+    return Judgement(verdicts, reasons, tracked)
 
 
 def crossed(
@@ -152,40 +164,55 @@ def crossed(
 def _matched(
     traffic: Traffic,
     headers: Matrix,
-    verdicts: list[bool | None],
-    reasons: list[str],
-    tracked: list[bool],
+    judgement: Judgement,
     accepted: set[tuple[int, int]],
     states: dict[tuple[int, int], str],
     closes: bool,
 ) -> Comparison:
     done = Comparison()
-    odd: dict[tuple[int, ...], str] = {}
-    reset: set[tuple[int, ...]] = set()
-    for number, (frame, verdict) in enumerate(zip(traffic.frames, verdicts, strict=True)):
+    odd: dict[Flow, str] = {}
+    closed: set[Flow] = set()
+    flows, split = _flows(traffic, headers)
+    for number, (frame, verdict) in enumerate(zip(traffic.frames, judgement.verdicts, strict=True)):
         key = (frame.family, frame.marker)
         state = states.get(key, "unseen")
-        row = headers[number]
-        flow = _flow(row)
-        if state == "invalid" and tracked[number]:
+        row, flow = headers[number], flows[number]
+        if number >= split.get(flow, len(flows)):
+            odd.setdefault(flow, "fragments")
+        if state == "invalid" and judgement.tracked[number]:
             odd.setdefault(flow, _kind(row, frame.data))
-        if row[Field.PROTOCOL] == TCP and row[Field.FLAGS] & RST:
-            reset.add(flow)
+        if row[Field.PROTOCOL] == TCP and row[Field.FLAGS] & (FIN | RST):
+            closed.add(flow)
         if closes and row[Field.PROTOCOL] == TCP and row[Field.FLAGS] & (FIN | RST):
             odd.setdefault(flow, "closing")
         if verdict is None:
-            done.unjudged[reasons[number]] += 1
+            done.unjudged[judgement.reasons[number]] += 1
             continue
         done.compared += 1
         done.states[state] += 1
         done.accepted += key in accepted
         if (key in accepted) != verdict:
-            kind = _own_key(row, frame.data) or odd.get(flow, "") or ("closing" if state == "new" and flow in reset else "")
+            kind = _own_key(row, frame.data) or odd.get(flow, "") or ("closing" if state == "new" and flow in closed else "")
             done.differences.append(Difference(number, key in accepted, verdict, kind, state, _words(traffic, number, row)))
     return done
 
 
-def _flow(row: np.ndarray) -> tuple[int, ...]:
+def _flows(traffic: Traffic, headers: Matrix) -> tuple[list[Flow], dict[Flow, int]]:
+    """The flow of each packet, of a piece that of its datagram; and of flows with a packet between two pieces, where that begins."""
+    pieces: dict[int, list[int]] = {}
+    for number, datagram in enumerate(traffic.datagram):
+        pieces.setdefault(datagram, []).append(number)
+    firsts = {datagram: min(numbers, key=lambda one: headers[one, Field.FRAGMENT_OFFSET]) for datagram, numbers in pieces.items()}
+    flows = [_flow(headers[firsts[datagram]]) for datagram in traffic.datagram]
+    split: dict[Flow, int] = {}
+    for datagram, numbers in pieces.items():
+        between = range(numbers[0], numbers[-1])
+        if any(flows[other] == flows[numbers[0]] and traffic.datagram[other] != datagram for other in between):
+            split[flows[numbers[0]]] = min(numbers[0], split.get(flows[numbers[0]], numbers[0]))
+    return flows, split
+
+
+def _flow(row: np.ndarray) -> Flow:
     """A key of both directions of a flow."""
     family, protocol, *ends = (int(row[column]) for column in _FLOW)
     ports = (int(row[Field.SOURCE_PORT]), int(row[Field.DESTINATION_PORT])) if protocol in (TCP, UDP) else (0, 0)

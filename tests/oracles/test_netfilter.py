@@ -18,6 +18,7 @@ from scapy.packet import Packet, Raw
 
 from emulator.model.groups import GroupPeer, ListPeer, PrefixList, Rule, SecurityGroup
 from emulator.model.topology import Topology
+from tests.bulk import drawn
 from tests.oracles import netfilter, rulesets
 from tests.oracles.compare import Comparison, compare, crossed, emulated, judged
 from tests.oracles.kernel import why_not
@@ -61,7 +62,7 @@ def both(
     for number in range(len(packets)):
         now += 1000 + int((waits_s or {}).get(number, 0) * scale * 1e9)
         times.append(now)
-    verdicts, _ = judged(emulated(traffic, topology, times_ns=times))
+    verdicts = judged(emulated(traffic, topology, times_ns=times)).verdicts
     accepted, _ = crossed(traffic, topology, settings or netfilter.settings(topology.policy), waits_s)
     kernel = "".join("A" if (frame.family, frame.marker) in accepted else "D" for frame in traffic.frames)
     return kernel, "".join({True: "A", False: "D", None: "-"}[verdict] for verdict in verdicts)
@@ -413,6 +414,30 @@ class TestDocumentedDifferences:
         topology = rulesets.topology([group(("udp/5000", "203.0.113.0/24"))])
         assert both(topology, parts(udp(EXT, HOST4, (40000, 5000), 3000), 1480)[:2]) == ("DD", "AA")
 
+    def test_a_reply_between_two_pieces(self):
+        """The kernel judges a datagram when its last piece has come, here as a reply; the groups at its first (LX-10, FB-32)."""
+        topology = rulesets.topology([group(("udp/40000", f"{EXT}/32"))])
+        first, *others = parts(udp(HOST4, EXT, (40000, 53), 3000), 1480)
+        packets = [first, udp(EXT, HOST4, (53, 40000)), *others]
+        assert both(topology, packets) == ("AAAA", "DADD")
+        kinds = {difference.kind for difference in compare(made([bytes(packet) for packet in packets]), topology).differences}
+        assert kinds == {"fragments"}
+
+    @pytest.mark.parametrize(("acknowledged", "expected"), [(1000, "A"), (1001, "D")], ids=["the FINs cross", "a FIN answers"])
+    def test_which_ack_closes(self, acknowledged, expected):
+        """After two FINs an ACK closes a connection for the kernel; for the groups when both are acknowledged (CT-26)."""
+        topology = rulesets.topology([group(out=OPEN)])
+        packets = [
+            *handshake(HOST4, EXT, (40000, 443)),
+            tcp(HOST4, EXT, (40000, 443), "FA", 1000, 2000),
+            tcp(EXT, HOST4, (443, 40000), "FA", 2000, acknowledged),
+            tcp(HOST4, EXT, (40000, 443), "A", 1001, 2001),
+            tcp(EXT, HOST4, (443, 40000), "S", 5000, 0),
+        ]
+        assert both(topology, packets) == ("AAAAAAD", f"AAAAAA{expected}")
+        kinds = {difference.kind for difference in compare(made([bytes(packet) for packet in packets]), topology).differences}
+        assert kinds == ({"closing"} if expected == "A" else set())
+
 
 def test_captures(shared):
     """Real captures and drawn rule sets: every packet's verdict is the kernel's, but for the documented differences."""
@@ -439,13 +464,26 @@ def test_own_captures(name, knobs):
     assert total.compared > 100
 
 
+@pytest.mark.parametrize("knobs", [{}, {"midstream_tcp": "pickup", "icmp_error_related": True}], ids=["default", "as Linux"])
+def test_drawn_captures(knobs, tmp_path):
+    """Conversations that are drawn, with pieces out of order, connections that begin anew, and what no program would send."""
+    total = Comparison()
+    for seed in range(4):
+        drawn.write(tmp_path / "drawn.pcap", drawn.frames(seed, conversations=40))
+        traffic = prepare(tmp_path / "drawn.pcap", seed % 2)
+        for rules in range(3):
+            total += compare(traffic, rulesets.drawn(seed + rules, traffic, **knobs))
+    assert not total.unexplained, total.unexplained[:5]
+    assert total.compared > 500
+
+
 def test_the_comparison_sees_a_difference():
     """A rule that one side lacks is found: the comparison can fail."""
     narrow, wide = (rulesets.topology([group(rule)], [LIST]) for rule in (("tcp/22", f"{EXT}/32"), ("tcp/22", "203.0.113.0/24")))
     traffic = made([bytes(tcp(source, HOST4, (50000, 22), "S")) for source in (EXT, EXT2)])
     assert not compare(traffic, narrow).differences
     accepted, _ = crossed(traffic, wide, netfilter.settings(narrow.policy))
-    verdicts, _ = judged(emulated(traffic, narrow))
+    verdicts = judged(emulated(traffic, narrow)).verdicts
     assert (len(accepted), verdicts) == (2, [True, False])
 
 
