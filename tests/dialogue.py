@@ -6,7 +6,7 @@
 
 `send` sends one packet at the time of the moment and lets it arrive; `accepted` and `dropped` say what must have become
 of it.  If it came otherwise, the failure shows the conversation as it was expected and as it went, as a diff, and the
-way of the packet that differed, step by step.
+way of the packet that differed, step by step.  Whatever is sent, its steps keep to the laws of tests/laws.py.
 """
 
 import difflib
@@ -17,8 +17,10 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoReq
 from scapy.packet import Raw
 
 from emulator.clock import NS_PER_SECOND, format_time, parse_duration
+from emulator.datapath.state import Count
 from emulator.network import Network
 from emulator.policy.reasons import STAGE_CODE, Reason, Stage
+from tests.laws import broken
 
 NO_RULE, NO_RULES = "ENI_SG_RULES_MISMATCH", "SG_HAS_NO_RULES"
 SHOWN = 12  # lines of the conversation in a failure
@@ -77,6 +79,7 @@ class Dialogue:
 
     def __init__(self, topology):
         self.network = Network(topology, compiled=False)
+        self.network.engine.keep_sightings(merge=False)
         self.trace = None
         self.expected = []
         self.seen = []
@@ -91,10 +94,13 @@ class Dialogue:
 
     def send(self, packet, source=None):
         """Send a packet; ``source`` names the sender where its address does not."""
+        since = int(self.network.engine.state.counts[Count.STEPS, 0])
         self.trace = self.network.send(packet, source=source)
         line = f"{format_time(self.network.now_ns):>8}  {packet.summary()}"
         self.expected.append(line)
         self.seen.append(f"{line}  {self._outcome()}")
+        if troubles := broken(self.network.engine, since):
+            self._fail("\n".join(troubles))
         return self
 
     def edit(self, change, *args):
