@@ -84,12 +84,16 @@ def acl_decides(tables: Tables, state: State, p: int, subnet: int, direction: in
 
 @kernel
 def enters(tables: Tables, state: State, p: int, subnet_id: int, place: int, kind: int, due_at: int, now: int) -> bool:
-    """I1: whether a packet comes into a subnet, past its ACL if it comes from elsewhere; else it has ended, or waits.
+    """I1: whether a packet comes into a subnet, past its ACL if it comes from elsewhere; else it has ended, or waits."""
+    return state.flights[p, Flight.FROM] == subnet_id or passes_acl(tables, state, p, subnet_id, place, kind, due_at, now)
+
+
+@kernel
+def passes_acl(tables: Tables, state: State, p: int, subnet_id: int, place: int, kind: int, due_at: int, now: int) -> bool:
+    """Whether a subnet's ACL lets a packet in; else it has ended, or waits.
 
     ``place`` is the interface that it comes to, ``due_at`` where a fragment that waits is looked at again.
     """
-    if state.flights[p, Flight.FROM] == subnet_id:
-        return True
     decision = acl_decides(tables, state, p, row_of(tables, subnet_id), INGRESS, now, kind, due_at)
     if decision.verdict == WAITING:
         return False

@@ -1,11 +1,14 @@
 """Transit gateways and VPN gateways: routers between VPCs and customer networks (RT-54, RT-55).
 
-    in    from a VPC: only if its attachment has a subnet in the sender's zone; that subnet's ACL sees it, unless the
-          sender is in the same subnet.  From a customer network: by its attachment
+    in    from a VPC: only if its attachment has a subnet in the sender's zone; that subnet's ACL sees it, of a sender in
+          the same subnet as well, outbound and inbound.  From a customer network: by its attachment
     look  in the route table that the attachment is associated with; static before propagated, blackholes drop
     out   to a VPC: at its attachment's interface in the packet's own zone, else, or in appliance mode, in one that a hash
-          of the flow chooses, the same for both directions; from there by that subnet's ACL and route table
+          of the flow chooses, the same for both directions; from there by that subnet's ACL and route table, or
+          straight to an interface of that subnet, past its ACL
           to a customer network: to its host.  To another transit gateway: look again there
+
+What the ACL sees has a page of its own in the transit gateway guide, "Network ACLs for transit gateways".
 
 Group identity crosses only where the gateway and both attachments say so (SG-31).  Time to live is not lowered (FB-18).
 A zone that is not said counts as every zone.
@@ -15,7 +18,7 @@ says so; what is too long from a customer network is dropped in silence, as the 
 """
 
 from emulator.datapath import queue
-from emulator.datapath.filters import ACCEPT, DROP, enters
+from emulator.datapath.filters import ACCEPT, DROP, passes_acl
 from emulator.datapath.journal import finish, passed, sighted
 from emulator.datapath.leave import ARRIVE, SEND, TRANSIT, cross, fits, path_mtu
 from emulator.datapath.state import Flight, State
@@ -95,7 +98,7 @@ def transit_gateway(tables: Tables, state: State, p: int, gateway: int, now: int
             finish(state, p, now, GATEWAY, gateway, DROP, _NO_ZONE, 0)
             return
         entered = tables.nodes[node, NodeColumn.SUBNET]
-        if not enters(tables, state, p, entered, tables.nodes[node, NodeColumn.ID], TRANSIT, gateway, now):
+        if not passes_acl(tables, state, p, entered, tables.nodes[node, NodeColumn.ID], TRANSIT, gateway, now):
             return
         sighted(state, p, now, tables.nodes[node, NodeColumn.ID], INGRESS, ACCEPT, 0, 0, 0)
     mtu = path_mtu(tables, gateway)

@@ -81,6 +81,24 @@ def test_rt55_the_attachment_subnets_acl():
     talk.send(tcp(Y_B, X_B, "40000>22", "S")).accepted()
 
 
+@pytest.mark.parametrize(
+    ("ingress", "egress", "stage"),
+    [
+        pytest.param("10.9.0.0/16", "10.1.0.0/16", "I1(ab)", id="inbound asks for the sender"),
+        pytest.param("10.0.2.0/24", "10.9.0.0/16", "E5(ab)", id="outbound asks for the receiver"),
+        pytest.param("10.0.2.0/24", "10.1.0.0/16", None, id="both allow it"),
+    ],
+)
+def test_rt55_an_attachment_in_the_senders_own_subnet(ingress, egress, stage):
+    """To a transit gateway in its own subnet a packet meets the ACL outbound and inbound; from there to it none (RT-55)."""
+    rules = [(AclRule(100, True, ALL, ANY_PORTS, ip_network(block)),) for block in (ingress, egress)]
+    subnet = Subnet("ab", "a", (ip_network("10.0.2.0/24"),), availability_zone="b", network_acl="own")
+    talk = Dialogue(two_vpcs(NetworkAcl("own", "a", *rules), subnet))
+    talk.send(tcp(X_B, Y_B, "40000>22", "S"))
+    talk.accepted() if stage is None else talk.dropped(stage, ACL)
+    talk.send(tcp(Y_B, X_B, "40000>22", "S")).accepted()
+
+
 def test_rt54_static_routes_and_blackholes():
     """A static route beats a propagated one of the same prefix, the longest prefix wins, blackholes drop (RT-54)."""
     routes = (TransitGatewayRoute(ip_network("10.1.1.0/24"), blackhole=True), TransitGatewayRoute(ip_network("10.1.0.0/16"), "to-b"))
