@@ -73,16 +73,13 @@ def is_exempt_service(tables: Tables, eni: int, family: int, hi: int, lo: int, p
     ``eni`` is the row of the interface that talks to it.  The router answers ping in the sender's own subnet, unless
     ``fabric.router_ping`` is ``none`` (FB-16).
     """
+    dns = port == 53 and (protocol in (UDP, TCP))
+    web, time = protocol == TCP and port == 80, protocol == UDP and port == 123
+    licence = protocol == TCP and port == 1688
     if family == 6:
         if hi != _AWS_V6_HI:
             return False
-        return (
-            (lo == _DNS_V6 and port == 53)
-            or (lo == _TIME_V6 and port == 123)
-            or (lo == _METADATA_V6 and port == 80)
-            or (lo == _KMS_V6 and port == 1688)
-        )
-    dns = port == 53 and (protocol in (UDP, TCP))
+        return (lo == _DNS_V6 and dns) or (lo == _TIME_V6 and time) or (lo == _METADATA_V6 and web) or (lo == _KMS_V6 and licence)
     vpc = row_of(tables, tables.enis[eni, Eni.VPC])
     if lo == tables.vpcs[vpc, VpcColumn.RESOLVER_LO]:
         return dns
@@ -94,7 +91,7 @@ def is_exempt_service(tables: Tables, eni: int, family: int, hi: int, lo: int, p
     if lo == _DNS_V4:
         return dns
     if lo in (_METADATA_V4, _ECS_V4):
-        return protocol == TCP and port == 80
+        return web
     if lo == _TIME_V4:
-        return protocol == UDP and port == 123
-    return (lo == _KMS_V4 or lo == _KMS_V4 + 1) and protocol == TCP and port == 1688
+        return time
+    return (lo == _KMS_V4 or lo == _KMS_V4 + 1) and licence
