@@ -108,7 +108,7 @@ def _flow(tables: Tables, state: State, p: int, nat: int, row: int, way: int, no
     protocol = flights[p, Field.PROTOCOL]
     if is_icmp_error(protocol, flights[p, Field.TYPE]):
         # An error travels with the answers to what it quotes.
-        flow = translations.find(state, nat, flights[p, Field.QUOTED_PROTOCOL], translations.quoted_ends(state, p), way, now)
+        flow = translations.find(state, nat, flights[p, Field.QUOTED_PROTOCOL], translations.quoted_ends(state, p, way), way, now)
         if flow < 0:
             finish(state, p, now, GATEWAY, nat, DROP, _UNSOLICITED if way == BACKWARD else _NO_FLOW, 0)
         return flow

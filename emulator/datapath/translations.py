@@ -45,12 +45,15 @@ def ends_of(state: State, p: int) -> Ends:
 
 
 @kernel
-def quoted_ends(state: State, p: int) -> Ends:
-    """The ends of the *answer* to the datagram that an ICMP error quotes: what the error's way back is known by."""
+def quoted_ends(state: State, p: int, way: int) -> Ends:
+    """The ends of the *answer* to the datagram that an ICMP error quotes: what the error's way is known by.
+
+    An error that goes `BACKWARD` quotes a query, whose identifier stands at its source; one that goes `FORWARD` a reply.
+    """
     flights = state.flights
     first, second = flights[p, Field.QUOTED_SOURCE_PORT], flights[p, Field.QUOTED_DESTINATION_PORT]
     if flights[p, Field.QUOTED_PROTOCOL] == ICMP:
-        second = second * 0
+        first, second = (first, second * 0) if way == BACKWARD else (second * 0, first)
     return Ends(flights[p, Field.QUOTED_DESTINATION_LO], second, flights[p, Field.QUOTED_SOURCE_LO], first)
 
 
