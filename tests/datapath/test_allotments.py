@@ -1,16 +1,20 @@
 """The limit of a NAT gateway's flows to one destination, at its size, and what it costs to keep it (RT-32)."""
 
+import random
+
 import numpy as np
 import pytest
 
-from emulator.datapath import nat, translations
+from emulator.datapath import allotments, nat, translations
 from emulator.datapath.allotments import is_used_up
 from emulator.datapath.state import Count, Translation
 from emulator.datapath.translations import Ends
 from emulator.engine import Engine
 from emulator.policy.tables import row_of
+from emulator.wire.hashing import mix
 from emulator.wire.headers import ACK, RST, SYN, TCP, UDP, Field
-from tests.base import base
+from tests.base import APP1, EXT, EXT2, base
+from tests.dialogue import Dialogue, tcp, udp
 
 SECOND = 10**9
 INSIDE, OUTSIDE, OTHER = ((0xFFFF << 32) | number for number in (0x0A00010B, 0xCB00710C, 0xCB007163))
@@ -96,3 +100,27 @@ def test_rt32_a_full_gateway_refuses_without_a_look_at_every_flow(flows, monkeyp
     monkeypatch.setattr("emulator.datapath.allotments._is_towards", lambda *_: looked.append(1) or True)
     assert [flows.open(60_001 + number, now=2 * SECOND) for number in range(20)] == [-1] * 20
     assert looked == []
+
+
+@pytest.mark.parametrize("hashing", [mix, lambda *_: -1], ids=["as it is", "all in the last place"])
+@pytest.mark.parametrize("most", [2, 7])
+def test_rt32_flows_are_counted_as_a_naive_gateway_would(most, hashing, monkeypatch):
+    """Whatever opens, goes on, runs out of time or is reset: a new flow passes exactly if fewer than the most are alive."""
+    monkeypatch.setattr(nat, "MOST_FLOWS", most)
+    for module in (allotments, translations):
+        monkeypatch.setattr(module, "mix", hashing)
+    dice, talk, living, seconds = random.Random(most), Dialogue(base()), {}, 0
+    for _ in range(120):
+        seconds += dice.choice([0, 0, 1, 40, 200])
+        talk.at(seconds)
+        living = {flow: until for flow, until in living.items() if until > seconds}
+        port, there, make = dice.randrange(40000, 40008), dice.choice([(EXT, 443), (EXT, 444), (EXT2, 443)]), dice.choice([tcp, tcp, udp])
+        flow, resets = (port, there, make), make is tcp and dice.random() < 0.2
+        talk.send(tcp(APP1, there[0], f"{port}>{there[1]}", "R") if resets else make(APP1, there[0], f"{port}>{there[1]}"))
+        if resets and flow not in living:
+            talk.dropped(code="EMU_NAT_NO_CONNECTION")
+        elif flow not in living and sum(other[1:] == flow[1:] for other in living) >= most:
+            talk.dropped(code="EMU_NAT_PORT_ALLOCATION")
+        else:
+            talk.accepted()
+            living[flow] = seconds if resets else seconds + 350
