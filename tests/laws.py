@@ -162,6 +162,9 @@ def _outcome(engine: Engine, packet: int, rows: list[Any]) -> Iterator[str]:
     for column in ("VERDICT", "REASON", "STAGE", "PLACE", "TIME_NS"):
         if outcome[Outcome[column]] != last[Step[column]]:
             yield f"its outcome's {column} is {outcome[Outcome[column]]}, its last step's {last[Step[column]]}"
+    for column in (Outcome.SENDER, Outcome.LOST):
+        if outcome[column] and _kind(engine, int(outcome[column])) not in (ENI, PlaceKind.NONE):  # it may be gone
+            yield f"its {column.name} is {_name(engine, int(outcome[column]))}"
     judged = [row for row in rows if row[Step.STAGE] in GROUPS]
     if not judged and packet >= FIRST_BORN:  # a piece says what its datagram's groups said
         return

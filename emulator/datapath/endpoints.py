@@ -33,7 +33,7 @@ def endpoint_towards(tables: Tables, state: State, p: int) -> int:
     for row in range(tables.vpcs.shape[0]):
         vpc = tables.vpcs[row, VpcColumn.ID]
         there = owner(tables, vpc, flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO]) if vpc != 0 else 0
-        if there != 0 and kind_of(tables, there) == _ENI:
+        if kind_of(tables, there) == _ENI:
             subnet = row_of(tables, tables.enis[row_of(tables, there), Eni.SUBNET])
             route = best_route(tables, subnet, 4, flights[p, Field.SOURCE_HI], flights[p, Field.SOURCE_LO])
             if route >= 0 and kind_of(tables, tables.routes[route, RouteColumn.TARGET]) == _ENDPOINT:

@@ -12,6 +12,7 @@ from emulator.model.groups import AclRule, NetworkAcl, PrefixList
 from emulator.model.joined import GatewayEndpoint
 from emulator.model.services import ALL, ANY_PORTS
 from emulator.model.services import UDP as UDP_NUMBER
+from emulator.model.topology import Topology
 from emulator.policy.reasons import Verdict
 from emulator.wire.packet import Packet
 from tests.base import ANYONE, ANYONE_V6, APP1, APP1_V6, DB, EXT, EXT_V6, MBX, WEB, WEB_V6, base, group, route
@@ -25,8 +26,9 @@ EVERYTHING = [*OPEN, ("all", ANYONE_V6)]
 def edges(*routes, public=True):
     """`edged` with these routes in the edge table, each a block and a target, and groups that let everything pass."""
     topology = edged(public).replace(group("any", EVERYTHING, EVERYTHING))
-    table = topology.get("rtb-edge", RouteTable)
-    return topology.changed(table.id, routes=tuple(route(*one) for one in routes)).changed("eni-web", security_groups=("any",))
+    topology = topology.changed("rtb-edge", routes=tuple(route(*one) for one in routes)).changed("eni-web", security_groups=("any",))
+    parts = sorted(topology.entities.values(), key=lambda part: part.name != "edge")  # first of all, so that its rows are the first
+    return Topology.of(*parts, name="base")
 
 
 def test_an_edge_route_to_the_destination_itself():
@@ -42,6 +44,8 @@ def test_an_appliance_goes_out_by_the_gateway_that_leads_to_it():
     talk.send(tcp(MBX, EXT, "40000>443")).accepted(source=MBX_PUBLIC)
     talk.send(tcp(WEB, EXT, "40000>443")).dropped("E8(igw-a)", "INGRESS_RTB_TRAFFIC_REDIRECTION")
     talk.send(tcp(WEB_V6, EXT_V6, "40000>443")).accepted()
+    six = Dialogue(edges(("2001:db8:a::/64", "mbx")))
+    six.send(tcp(WEB_V6, EXT_V6, "40000>443")).dropped("E8(igw-a)", "INGRESS_RTB_TRAFFIC_REDIRECTION")
     Dialogue(edges(("10.0.1.0/24", "mbx"))).send(tcp(WEB, EXT, "40000>443")).accepted()
 
 

@@ -110,6 +110,7 @@ def test_rt52_a_customer_network_needs_a_way_that_is_there():
     loose = topology.changed("eni-app1", source_dest_check=False)
     Dialogue(loose).send(tcp("10.9.9.9", "192.168.1.5", "1>2"), source="app1").dropped("E8(vgw)", "VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS")
     Dialogue(office(up=False)).send(tcp("192.168.1.5", APP1, "1>2")).dropped("E8(office)", "BAD_STATE_VPN")
+    Dialogue(topology).send(tcp("10.0.9.9", APP1, "1>2"), source="pc").dropped("E8(vgw)", "GATEWAY_REJECTS_SPOOFED_TRAFFIC")
 
 
 def test_a_customer_network_on_nothing():

@@ -192,3 +192,10 @@ def test_an_answer_leaves_by_the_second_address_that_it_came_by():
     talk = Dialogue(base(NatGateway("nat-a", "pub-a", ip_address("10.0.0.220"), ip_address(NAT_PUBLIC), secondary_ips=second)))
     for public in (NAT_PUBLIC, "198.51.100.21"):
         talk.send(udp(EXT, public, "53>5000")).dropped("E8(nat-a)", "EMU_NO_UNSOLICITED_INGRESS")
+
+
+def test_a_target_that_is_no_interface_sees_the_node():
+    """The client's address is kept for interfaces alone: to an address that none has goes the node's own (measured on AWS)."""
+    talk = Dialogue(balanced("10.0.1.99", target_type="ip", keep=True, cross_zone=True))
+    talk.send(tcp(EXT, NODE_PUBLIC, "50000>80")).dropped("E6(pub-a)", "NO_POSSIBLE_DESTINATION")
+    assert f"source becomes {NODE}" in str(talk.trace)
