@@ -24,7 +24,10 @@ from emulator.model.joined import (
 )
 from emulator.model.services import ALL, ANY_PORTS
 from emulator.model.topology import Topology
+from emulator.policy.compile import Ids, compile_tables
 from emulator.policy.reasons import Reason
+from emulator.policy.tables import Cell
+from emulator.wire.addresses import halves
 from emulator.wire.packet import Packet
 from tests.base import ANYONE, APP1, B1, EXT, WEB, WEB_PUBLIC, base, group, route
 from tests.dialogue import Dialogue, tcp
@@ -185,3 +188,26 @@ def test_without_a_zone_the_flow_chooses_the_attachments_interface(monkeypatch):
         monkeypatch.setattr(transit, "mix", lambda *_, turn=turn: turn)
         talk = Dialogue(topology).send(tcp("192.168.1.5", X, "1>2")).accepted()
         assert place in [step.at for step in talk.trace.steps]
+
+
+def first_in_the_index(which):
+    """A network in which db's private or public address stands in the very first row of the table of addresses; and both."""
+    for number in range(30, 250):
+        private, public = f"10.0.2.{number}", f"198.51.100.{number}"
+        pair = (ip_address(private), ip_address(public))
+        topology = base().changed("eni-db", private_ips=pair[:1], public_ips=(pair,)).changed("subnet-db-a", route_table="rtb-pub")
+        cell = compile_tables(topology, Ids()).index[0]
+        if tuple(cell[[Cell.HI, Cell.LO]]) == halves(pair[which == "public"]):
+            return topology, private, public
+    raise AssertionError("no address stands first")
+
+
+@pytest.mark.parametrize("which", ["private", "public"])
+def test_who_stands_first_in_the_table_of_addresses(which):
+    """The first row is as good as any other: out, in, and round by the internet gateway."""
+    topology, private, public = first_in_the_index(which)
+    talk = Dialogue(topology)
+    talk.send(tcp(private, EXT, "40000>443")).accepted(source=public)
+    talk.send(tcp(EXT, public, "443>40000", "SA")).accepted(destination=private)
+    talk.send(tcp(WEB, public, "40000>443")).dropped("I2(db)")
+    assert [step.at for step in talk.trace.steps if step.check == "gateway"] == ["igw-a", "igw-a"]
