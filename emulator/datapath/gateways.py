@@ -163,17 +163,27 @@ def _internet_egress(tables: Tables, state: State, p: int, gateway: int, row: in
     flights[p, Flight.LOST], flights[p, Flight.SENDER] = flights[p, Flight.SENDER], 0
     flights[p, Flight.FROM] = 0
     cell = lookup(tables.index, 0, flights[p, Field.DESTINATION_HI], lo)
-    if cell >= 0 and kind_of(tables, tables.index[cell, Cell.OWNER]) != _OUTSIDE:
-        there = _vpc_of_cell(tables, cell)
-        if there != vpc:
-            cross(tables, state, p, gateway, gateway_of_vpc(tables, there), TRANSIT, now)
-        elif tables.settings.hairpin == 0:
-            finish(state, p, now, GATEWAY, gateway, DROP, _REFLECTION, 0)
-        else:
-            _internet_ingress(tables, state, p, gateway, row, now)
+    if cell < 0 or kind_of(tables, tables.index[cell, Cell.OWNER]) == _OUTSIDE or _vpc_of_cell(tables, cell) != vpc:
+        _over_the_internet(tables, state, p, gateway, now)
+    elif tables.settings.hairpin == 0:
+        finish(state, p, now, GATEWAY, gateway, DROP, _REFLECTION, 0)
+    else:
+        _internet_ingress(tables, state, p, gateway, row, now)
+
+
+@kernel
+def _over_the_internet(tables: Tables, state: State, p: int, gateway: int, now: int) -> None:
+    """From a VPC's gateway to a host outside, or in by the gateway of the VPC that has the destination."""
+    hi, lo = state.flights[p, Field.DESTINATION_HI], state.flights[p, Field.DESTINATION_LO]
+    there = owner(tables, 0, hi, lo)
+    if there == 0 or kind_of(tables, there) == _OUTSIDE:
+        cross(tables, state, p, gateway, there if there != 0 else INTERNET, ARRIVE, now)
         return
-    host = owner(tables, 0, flights[p, Field.DESTINATION_HI], lo)
-    cross(tables, state, p, gateway, host if host != 0 else INTERNET, ARRIVE, now)
+    way_in = entry_gateway(tables, state, p)
+    if way_in == 0:
+        finish(state, p, now, GATEWAY, gateway, DROP, _NOTHING, 0)
+        return
+    cross(tables, state, p, gateway, way_in, TRANSIT, now)
 
 
 @kernel
@@ -232,8 +242,7 @@ def _egress_only_out(tables: Tables, state: State, p: int, gateway: int, now: in
     entry = _tracked_at(tables, state, p, gateway, 1, now)
     note(state, p, now, GATEWAY, gateway, ACCEPT, 0, 0, entry, 0, 0, 0)
     flights[p, Flight.LOST], flights[p, Flight.SENDER], flights[p, Flight.FROM] = flights[p, Flight.SENDER], 0, 0
-    host = owner(tables, 0, flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO])
-    cross(tables, state, p, gateway, host if host != 0 and kind_of(tables, host) == _OUTSIDE else INTERNET, ARRIVE, now)
+    _over_the_internet(tables, state, p, gateway, now)
 
 
 @kernel

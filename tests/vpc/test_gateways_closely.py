@@ -8,7 +8,17 @@ import pytest
 from emulator.datapath import transit
 from emulator.datapath.state import Outcome
 from emulator.engine import Engine
-from emulator.model.entities import ExternalHost, InternetGateway, Link, NatGateway, RouteTable, VpcPeeringConnection
+from emulator.model.entities import (
+    EgressOnlyInternetGateway,
+    ExternalHost,
+    InternetGateway,
+    Link,
+    NatGateway,
+    RouteTable,
+    Subnet,
+    Vpc,
+    VpcPeeringConnection,
+)
 from emulator.model.groups import GroupPeer, Rule
 from emulator.model.joined import (
     CustomerNetwork,
@@ -29,7 +39,7 @@ from emulator.policy.reasons import Reason
 from emulator.policy.tables import Cell
 from emulator.wire.addresses import halves
 from emulator.wire.packet import Packet
-from tests.base import ANYONE, APP1, B1, EXT, WEB, WEB_PUBLIC, base, group, route
+from tests.base import ANYONE, ANYONE_V6, APP1, APP1_V6, B1, EXT, WEB, WEB_PUBLIC, WEB_V6, base, group, route
 from tests.dialogue import Dialogue, tcp
 from tests.vpc.test_joined import OPEN, X_B, Y_B, X, Y, office, two_vpcs
 
@@ -161,6 +171,32 @@ def test_from_vpc_to_vpc_by_public_addresses():
     talk = Dialogue(second_way_in().changed("eni-b1", public_ips=((ip_address(B1), ip_address("198.51.100.95")),)))
     talk.send(tcp(WEB, "198.51.100.95", "40000>80")).accepted(source=WEB_PUBLIC, destination=B1)
     assert [step.at for step in talk.trace.steps if step.check == "gateway"] == ["igw-a", "igw-b"]
+
+
+@pytest.mark.parametrize(
+    ("gateways", "code"),
+    [
+        pytest.param([InternetGateway("igw-b", "vpc-b")], "", id="an internet gateway"),
+        pytest.param([EgressOnlyInternetGateway("eigw-b", "vpc-b")], "EMU_NO_UNSOLICITED_INGRESS", id="an egress-only gateway"),
+        pytest.param([], "NO_POSSIBLE_DESTINATION", id="no gateway at all"),
+    ],
+)
+@pytest.mark.parametrize("sender", ["web", "app1"])
+def test_ipv6_from_vpc_to_vpc_over_the_internet(gateways, code, sender):
+    """Out by an internet gateway or an egress-only one, in by what the other VPC has (RT-20, RT-30)."""
+    blocks = (ip_network("10.1.0.0/16"), ip_network("2001:db8:b::/56"))
+    out = tuple(route(ANYONE_V6, gateway.name) for gateway in gateways)
+    topology = base(
+        Vpc("vpc-b", blocks),
+        Subnet("b", "vpc-b", (ip_network("10.1.0.0/24"), ip_network("2001:db8:b::/64"))),
+        RouteTable("rtb-b", "vpc-b", out, main=True),
+        group("any", [("all", ANYONE_V6)], [("all", ANYONE_V6)], "vpc-b"),
+        *gateways,
+        b1="any",
+    ).changed("eni-b1", private_ips=(ip_address(B1), ip_address("2001:db8:b::10")))
+    talk = Dialogue(topology).send(tcp({"web": WEB_V6, "app1": APP1_V6}[sender], "2001:db8:b::10", "40000>443"))
+    assert talk.trace.reason == code
+    assert next(step.at for step in talk.trace.steps if step.check == "gateway") == {"web": "igw-a", "app1": "eigw-a"}[sender]
 
 
 def test_a_gateway_that_goes_away_under_a_packet():
