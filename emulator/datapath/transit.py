@@ -196,7 +196,7 @@ def to_network(tables: Tables, state: State, p: int, gateway: int, network: int,
 def network_with(tables: Tables, gateway: int, family: int, hi: int, lo: int) -> int:
     """Id of the customer network on a VPN gateway that has an address; 0 for none."""
     for row in range(tables.networks.shape[0]):
-        if tables.networks[row, NetworkColumn.ID] != 0 and tables.networks[row, NetworkColumn.GATEWAY] == gateway:
+        if tables.networks[row, NetworkColumn.GATEWAY] == gateway:
             start, end = tables.networks[row, NetworkColumn.BLOCKS], tables.networks[row, NetworkColumn.BLOCKS_END]
             if in_blocks(tables, start, end, family, hi, lo):
                 return tables.networks[row, NetworkColumn.ID]

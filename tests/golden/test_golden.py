@@ -21,7 +21,6 @@ from emulator.model.files import load
 from emulator.replay import Replay, replay
 from emulator.wire.capture import read_frames
 from emulator.wire.headers import FIELDS, TCP, Field, five_tuple, parse_frame
-from tests.golden import gateways
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/topology.yaml"))
@@ -88,14 +87,6 @@ def test_golden(case, request):
     if got != wanted:
         diff = "".join(difflib.unified_diff(wanted.splitlines(keepends=True), got.splitlines(keepends=True), "expected", "got", n=4))
         pytest.fail(f"{case.name}: the journal changed\n{diff}", pytrace=False)
-
-
-@pytest.mark.parametrize("case", gateways.CASES, ids=gateways.folder)
-def test_captures_are_those_that_are_written(case, tmp_path):
-    """The captures with gateways are, byte for byte, what their script writes."""
-    name = gateways.folder(case)
-    gateways.write_case(case, tmp_path / "capture.pcap")
-    assert (tmp_path / "capture.pcap").read_bytes() == (HERE / name / "capture.pcap").read_bytes()
 
 
 def test_every_case_has_a_blocked_packet_and_one_that_passed():

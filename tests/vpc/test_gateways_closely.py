@@ -31,6 +31,7 @@ from emulator.model.joined import (
     TransitGatewayAttachment,
     TransitGatewayRoute,
     TransitGatewayRouteTable,
+    VpnGateway,
 )
 from emulator.model.services import ALL, ANY_PORTS
 from emulator.model.topology import Topology
@@ -216,14 +217,42 @@ def test_a_gateway_that_goes_away_under_a_packet():
         assert engine.ids.name(outcome[Outcome.PLACE]).endswith(deleted)
 
 
-def test_without_a_zone_the_flow_chooses_the_attachments_interface(monkeypatch):
+@pytest.mark.parametrize("zone", ["a", ""], ids=["of zones that are said", "of a zone that is not said"])
+def test_without_a_zone_the_flow_chooses_the_attachments_interface(zone, monkeypatch):
     """What comes from a customer network has no zone: its flow decides, each interface has its turn (RT-54)."""
     office = [CustomerNetwork("office", (ip_network("192.168.0.0/16"),)), ExternalHost("pc", (ip_address("192.168.1.5"),))]
-    topology = two_vpcs(*office, TransitGatewayAttachment("to-office", "hub", network="office"))
+    subnet = Subnet("a-tgw", "a", (ip_network("10.0.9.0/24"),), availability_zone=zone)
+    topology = two_vpcs(*office, subnet, TransitGatewayAttachment("to-office", "hub", network="office"))
     for turn, place in enumerate(("eni-to-a-a-tgw", "eni-to-a-ab", "eni-to-a-a-tgw")):
         monkeypatch.setattr(transit, "mix", lambda *_, turn=turn: turn)
         talk = Dialogue(topology).send(tcp("192.168.1.5", X, "1>2")).accepted()
         assert place in [step.at for step in talk.trace.steps]
+
+
+def test_an_attachment_whose_zone_is_not_said_serves_every_zone():
+    """A subnet without a zone counts as in each (RT-54)."""
+    talk = Dialogue(two_vpcs(Subnet("a-tgw", "a", (ip_network("10.0.9.0/24"),)), zones=("a",)))
+    talk.send(tcp(X, Y, "1>2")).accepted()
+    talk.send(tcp(X_B, Y, "1>2")).accepted()
+
+
+def test_a_vpn_gateway_knows_its_own_customer_networks_alone():
+    """What is for a network on another VPC's VPN gateway goes nowhere."""
+    topology = office().replace(VpnGateway("vgw-b", "vpc-b"), CustomerNetwork("works", (ip_network("172.16.0.0/16"),), gateway="vgw-b"))
+    table = topology.get("rtb-priv", RouteTable)
+    topology = topology.changed(table.id, routes=(*table.routes, route("172.16.0.0/16", "vgw")))
+    Dialogue(topology).send(tcp(APP1, "172.16.0.1", "1>2")).dropped("E8(vgw)", "NO_POSSIBLE_DESTINATION")
+
+
+def test_ipv6_comes_in_by_the_very_first_route():
+    """The subnet's best route towards the source says by which gateway it comes, whichever row it stands in (RT-30)."""
+    routes = (route(ANYONE, "nat-a"), route("2001:db8:ffff::/64", "eigw-a"), route(ANYONE_V6, "igw-a"))
+    parts = base(
+        RouteTable("rtb-priv", "vpc-a", routes), group("any", [("all", ANYONE_V6)], [("all", ANYONE_V6)]), app1="any"
+    ).entities.values()
+    topology = Topology.of(*sorted(parts, key=lambda part: part.name != "rtb-priv"), name="base")
+    Dialogue(topology).send(tcp("2001:db8:ffff::12", APP1_V6, "1>2")).dropped("E8(eigw-a)", "EMU_NO_UNSOLICITED_INGRESS")
+    Dialogue(topology).send(tcp("2001:db8:fffe::12", APP1_V6, "1>2")).accepted()
 
 
 def first_in_the_index(which):

@@ -84,6 +84,27 @@ def test_a_closed_flow_of_a_nat_gateway_is_gone():
     talk.send(tcp(APP1, EXT, "40000>443", "S")).accepted()
 
 
+@pytest.mark.parametrize("outward", [True, False], ids=["the inside closes first", "the outside closes first"])
+def test_both_ends_of_a_flow_close_it(outward):
+    """Each end's FIN and its acknowledgement are needed; until then it goes on, and then it is gone (RT-33)."""
+    talk = Dialogue(base(group("any", OPEN, OPEN), app1="any"))
+    port = talk.send(tcp(APP1, EXT, "40000>443")).accepted().trace.delivered.five_tuple.source_port
+
+    def say(from_inside, flags, seq, ack):
+        ends = (APP1, EXT, 40000, 443) if from_inside else (EXT, NAT_PUBLIC, 443, port)
+        return talk.send(IP(src=ends[0], dst=ends[1]) / TCP(sport=ends[2], dport=ends[3], flags=flags, seq=seq, ack=ack))
+
+    say(False, "SA", 100, 1).accepted()
+    say(True, "A", 1, 101).accepted()
+    mine, theirs = (1, 101) if outward else (101, 1)
+    say(outward, "FA", mine, theirs).accepted()
+    say(not outward, "A", theirs, mine + 1).accepted()
+    say(not outward, "FA", theirs, mine + 1).accepted()
+    say(outward, "A", mine + 1, theirs + 1).accepted()
+    say(False, "A", 101, 2).dropped(code="EMU_NO_UNSOLICITED_INGRESS")
+    say(True, "A", 2, 102).dropped(code="EMU_NAT_NO_CONNECTION")
+
+
 def test_ports_of_a_nat_gateway_go_round(monkeypatch):
     """A port that is taken makes way for the next one, 65535 for 1024; destinations and protocols have their own (RT-31, RT-32)."""
     monkeypatch.setattr(nat, "mix", lambda *_: nat.PORTS - 1)
