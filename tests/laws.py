@@ -98,14 +98,14 @@ def _step(engine: Engine, row: Any) -> Iterator[str]:
 
 def _rule(engine: Engine, stage: Stage, kind: PlaceKind | str, passed: bool, rule: int) -> Iterator[str]:
     """What is wrong with the rule of a step."""
-    if stage == Stage.ROUTE or (stage == Stage.GATEWAY and kind == PlaceKind.TRANSIT_GATEWAY):
-        known = rule == 0 or rule in engine.tables.routes[:, RouteColumn.ID]
+    by_route = stage == Stage.ROUTE or (stage == Stage.GATEWAY and kind == PlaceKind.TRANSIT_GATEWAY)
+    if by_route:
+        known = rule in engine.tables.routes[:, RouteColumn.ID]
     else:
-        known = rule == 0 or (stage in RULED and _name(engine, rule).startswith(RULED[stage]))
-    if not known:
+        known = stage in RULED and _name(engine, rule).startswith(RULED[stage])
+    if rule and not known:
         yield f"{stage.name} names as its rule {_name(engine, rule)}"
-    needs = stage in RULED or stage == Stage.ROUTE or (stage == Stage.GATEWAY and kind == PlaceKind.TRANSIT_GATEWAY)
-    if passed and needs and not rule:
+    if passed and not rule and (by_route or stage in RULED):
         yield f"{stage.name} lets it pass by no rule"
 
 

@@ -135,7 +135,7 @@ TEXT = {
     Reason.EMU_FORWARDING_LOOP: "it went round in a circle",
     Reason.EMU_NOT_EMULATED: "it reached something that is declared but not emulated",
     Reason.EMU_NAT_FRAGMENT: "a NAT gateway drops fragments of tcp and icmp",
-    Reason.EMU_NAT_NO_CONNECTION: "the NAT gateway knows no such connection, idle ones are forgotten after 350 s",
+    Reason.EMU_NAT_NO_CONNECTION: "no such connection is known here, idle ones are forgotten after 350 s",
     Reason.EMU_NAT_PORT_ALLOCATION: "the NAT gateway has no port left for this destination",
     Reason.EMU_MTU_EXCEEDED: "it is longer than the path carries and must not be cut",
     Reason.EMU_LINK_DOWN: "the link was down",
