@@ -5,8 +5,9 @@
 
 The target is found by a hash of the flow, so a flow keeps it.  A target whose group keeps the client's address sees it
 as the source, as do its ACL and groups; a target that calls itself this way fails.  Otherwise the node's address and
-a port of its own stand for the client.  Groups of the balancer itself are not judged.  Source: what has been measured
-on AWS of zones, kept addresses and pings that nobody answers; explanation codes of Reachability Analyzer.
+a port of its own stand for the client.  A tcp segment of no flow is answered with a reset.  Groups of the balancer itself
+are not judged.  Source: what has been measured on AWS of zones, kept addresses and pings that nobody answers;
+explanation codes of Reachability Analyzer.
 """
 
 from emulator.datapath import queue, translations
@@ -105,6 +106,7 @@ def _client_flow(tables: Tables, state: State, p: int, node: int, row: int, now:
         finish(state, p, now, GATEWAY, node, DROP, _NO_LISTENER, 0)
         return -1
     if protocol == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST) != SYN:
+        translations.refuse(state, p, node, now)
         finish(state, p, now, GATEWAY, node, DROP, _NO_FLOW, 0)
         return -1
     target = _target(tables, row, listener, seen)

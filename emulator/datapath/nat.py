@@ -13,7 +13,7 @@ port is found by a hash of the flow, then upwards; 55,000 flows to one destinati
 then the next address serves.  Translation of IPv6 (NAT64, RT-38) is not emulated: IPv6 is dropped.
 """
 
-from emulator.datapath import fragments, queue, spawn, translations
+from emulator.datapath import fragments, queue, translations
 from emulator.datapath.allotments import is_used_up
 from emulator.datapath.filters import ACCEPT, DROP, enters
 from emulator.datapath.journal import finish, note, sighted
@@ -119,11 +119,8 @@ def _flow(tables: Tables, state: State, p: int, nat: int, row: int, way: int, no
     if way == BACKWARD:
         finish(state, p, now, GATEWAY, nat, DROP, _UNSOLICITED, 0)
         return -1
-    flags = flights[p, Field.FLAGS]
-    if protocol == TCP and flags & (SYN | ACK | RST) != SYN:
-        if flags & (SYN | RST) == 0:
-            answer = spawn.reset(state, p, nat, now)
-            queue.push(state, now, SEND, flights[answer, Field.INDEX], answer, nat)
+    if protocol == TCP and flights[p, Field.FLAGS] & (SYN | ACK | RST) != SYN:
+        translations.refuse(state, p, nat, now)
         finish(state, p, now, GATEWAY, nat, DROP, _NO_FLOW, 0)
         return -1
     if protocol == ICMP and keys.query_role(ICMP, flights[p, Field.TYPE]) != keys.QUERY_REQUEST:

@@ -5,22 +5,24 @@
 
 A row lives until EXPIRES_NS and is then as good as gone; the engine clears dead rows when it needs room.  Idle time is
 350 s for tcp (RT-33, CT-29), 120 s for udp through a balancer (CT-29) and 350 s for everything else: AWS gives one
-figure for a NAT gateway.  A tcp flow ends with a reset, or when both sides' FINs are acknowledged.
+figure for a NAT gateway.  A tcp flow ends with a reset, or when both sides' FINs are acknowledged; what comes later, from the
+inside of a NAT gateway or to a balancer's node, is answered with a reset ("Introducing NLB TCP configurable idle timeout").
 """
 
 from typing import NamedTuple
 
+from emulator.datapath import queue, spawn
 from emulator.datapath.allotments import allot
-from emulator.datapath.state import Count, State, Translation
+from emulator.datapath.state import Count, EventKind, State, Translation
 from emulator.kernels import kernel
 from emulator.policy import conntrack, keys
 from emulator.policy.tables import PlaceKind, Tables, kind_of
 from emulator.wire.hashing import mix
-from emulator.wire.headers import ICMP, TCP, UDP, Field, Matrix
+from emulator.wire.headers import ICMP, RST, SYN, TCP, UDP, Field, Matrix
 
 IDLE_NS, BALANCER_UDP_NS = 350 * 10**9, 120 * 10**9
 FORWARD, BACKWARD = 0, 1
-_BALANCER = int(PlaceKind.BALANCER)
+_BALANCER, _SEND = int(PlaceKind.BALANCER), int(EventKind.SEND)
 
 
 class Ends(NamedTuple):
@@ -123,6 +125,14 @@ def add(state: State, place: int, back: int, node: int, protocol: int, seen: End
 def answer_of(ends: Ends) -> Ends:
     """The ends of a packet that answers."""
     return Ends(ends.destination_lo, ends.destination_port, ends.source_lo, ends.source_port)
+
+
+@kernel
+def refuse(state: State, p: int, place: int, now: int) -> None:
+    """Answer a tcp segment of no known flow with a reset in its destination's name, if it neither opens nor ends one (RT-33, CT-29)."""
+    if state.flights[p, Field.FLAGS] & (SYN | RST) == 0:
+        answer = spawn.reset(state, p, place, now)
+        queue.push(state, now, _SEND, state.flights[answer, Field.INDEX], answer, place)
 
 
 @kernel

@@ -174,9 +174,11 @@ def test_ports_of_a_balancer_go_round(monkeypatch):
 
 @pytest.mark.parametrize("flags", ["A", "SA", "R", "FA"])
 def test_a_balancer_opens_a_flow_with_a_syn_alone(flags):
-    """What begins in the middle is dropped at the node; a SYN opens, and is known by its own port and client alone."""
+    """What begins in the middle is dropped at the node, a segment with a reset; a SYN opens, for its own port and client alone (CT-29)."""
     talk = Dialogue(balanced("app1", app1="served"))
     talk.send(tcp(EXT, NODE_PUBLIC, "50000>80", flags)).dropped("E8(eni-front-pub-a)", "EMU_NAT_NO_CONNECTION")
+    told = [(*names(answer.delivered.scapy), str(answer.delivered.scapy[TCP].flags)) for answer in talk.trace.made]
+    assert told == ([(NODE_PUBLIC, EXT, 80, 50000, "R")] if flags in ("A", "FA") else [])
     talk.send(tcp(EXT, NODE_PUBLIC, "50000>80", "S")).accepted()
     talk.send(tcp(EXT, NODE_PUBLIC, "50000>80", "A")).accepted()
     talk.send(tcp(EXT, NODE_PUBLIC, "50001>80", "A")).dropped(code="EMU_NAT_NO_CONNECTION")
