@@ -214,7 +214,6 @@ def from_network(tables: Tables, state: State, p: int, host: int, now: int) -> N
         return
     gateway = tables.networks[row, NetworkColumn.GATEWAY]
     if gateway != 0:
-        flights[p, Flight.FROM] = 0
         cross(tables, state, p, host, gateway, TRANSIT, now)
         return
     for at in range(tables.attachments.shape[0]):

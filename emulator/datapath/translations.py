@@ -177,29 +177,23 @@ def rewrite(state: State, row: int, p: int, way: int) -> None:
 
 @kernel
 def _rewrite_error(state: State, row: int, p: int, way: int) -> None:
-    """RFC 5508 §4.2: the error takes the way of the answers to what it quotes, and quotes what the other side knows."""
+    """RFC 5508 §4.2: the error takes the way of the answers to what it quotes, and quotes what the other side knows.
+
+    It is a NAT gateway's, which leaves a flow's far end as it is.
+    """
     table, flights = state.translations, state.flights
-    query = flights[p, Field.QUOTED_PROTOCOL] == ICMP
-    if way == FORWARD:  # from the opener's side, about an answer
-        if flights[p, Field.SOURCE_LO] == table[row, Translation.IN_SOURCE_LO]:
-            flights[p, Field.SOURCE_LO] = table[row, Translation.OUT_SOURCE_LO]
-        flights[p, Field.DESTINATION_LO] = table[row, Translation.OUT_DESTINATION_LO]
-        flights[p, Field.QUOTED_SOURCE_LO] = table[row, Translation.OUT_DESTINATION_LO]
-        flights[p, Field.QUOTED_DESTINATION_LO] = table[row, Translation.OUT_SOURCE_LO]
-        if query:
-            flights[p, Field.QUOTED_SOURCE_PORT] = table[row, Translation.OUT_SOURCE_PORT]
-        else:
-            flights[p, Field.QUOTED_SOURCE_PORT] = table[row, Translation.OUT_DESTINATION_PORT]
-            flights[p, Field.QUOTED_DESTINATION_PORT] = table[row, Translation.OUT_SOURCE_PORT]
+    if way == BACKWARD:
+        flights[p, Field.DESTINATION_LO] = table[row, Translation.IN_SOURCE_LO]
+        flights[p, Field.QUOTED_SOURCE_LO] = table[row, Translation.IN_SOURCE_LO]
+        flights[p, Field.QUOTED_SOURCE_PORT] = table[row, Translation.IN_SOURCE_PORT]
         return
-    if flights[p, Field.SOURCE_LO] == table[row, Translation.OUT_DESTINATION_LO]:
-        flights[p, Field.SOURCE_LO] = table[row, Translation.IN_DESTINATION_LO]
-    flights[p, Field.DESTINATION_LO] = table[row, Translation.IN_SOURCE_LO]
-    flights[p, Field.QUOTED_SOURCE_LO] = table[row, Translation.IN_SOURCE_LO]
-    flights[p, Field.QUOTED_DESTINATION_LO] = table[row, Translation.IN_DESTINATION_LO]
-    flights[p, Field.QUOTED_SOURCE_PORT] = table[row, Translation.IN_SOURCE_PORT]
-    if not query:
-        flights[p, Field.QUOTED_DESTINATION_PORT] = table[row, Translation.IN_DESTINATION_PORT]
+    if flights[p, Field.SOURCE_LO] == table[row, Translation.IN_SOURCE_LO]:
+        flights[p, Field.SOURCE_LO] = table[row, Translation.OUT_SOURCE_LO]
+    flights[p, Field.QUOTED_DESTINATION_LO] = table[row, Translation.OUT_SOURCE_LO]
+    if flights[p, Field.QUOTED_PROTOCOL] == ICMP:
+        flights[p, Field.QUOTED_SOURCE_PORT] = table[row, Translation.OUT_SOURCE_PORT]
+    else:
+        flights[p, Field.QUOTED_DESTINATION_PORT] = table[row, Translation.OUT_SOURCE_PORT]
 
 
 @kernel

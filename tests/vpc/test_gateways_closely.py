@@ -4,6 +4,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
+from scapy.layers.inet import ICMP
 
 from emulator.datapath import transit
 from emulator.datapath.state import Outcome
@@ -36,12 +37,14 @@ from emulator.model.joined import (
 from emulator.model.services import ALL, ANY_PORTS
 from emulator.model.topology import Topology
 from emulator.policy.compile import Ids, compile_tables
-from emulator.policy.reasons import Reason
+from emulator.policy.reasons import Reason, Verdict
 from emulator.policy.tables import Cell
 from emulator.wire.addresses import halves
 from emulator.wire.packet import Packet
-from tests.base import ANYONE, ANYONE_V6, APP1, APP1_V6, B1, EXT, WEB, WEB_PUBLIC, WEB_V6, base, group, route
-from tests.dialogue import Dialogue, tcp
+from tests.base import ANYONE, ANYONE_V6, APP1, APP1_V6, B1, EXT, EXT_V6, WEB, WEB_PUBLIC, WEB_V6, base, group, route
+from tests.bulk import drawn
+from tests.datapath.test_ways import both, rows_of
+from tests.dialogue import Dialogue, error, tcp, udp
 from tests.vpc.test_joined import OPEN, X_B, Y_B, X, Y, office, two_vpcs
 
 LOST = "SG_REFERENCES_NOT_PRESERVED"
@@ -167,6 +170,49 @@ def test_from_outside_by_the_gateway_of_the_vpc_that_has_the_destination(destina
     assert list(dict.fromkeys(step.at for step in talk.trace.steps if step.check == "gateway")) == places
 
 
+def test_what_nobody_has_meets_the_first_gateway_that_there_is():
+    """A VPC without a gateway is passed over, whatever stands in it (RT-23)."""
+    parts = [part for part in second_way_in().entities.values() if part.name not in ("igw-a", "eigw-a")]
+    parts = [replace(part, routes=()) if isinstance(part, RouteTable) and part.name in ("rtb-pub", "rtb-priv") else part for part in parts]
+    for order in (parts, parts[::-1]):
+        talk = Dialogue(Topology.of(*order)).send(tcp(EXT, "8.8.8.8", "1>2"))
+        talk.dropped("E8(igw-b)", "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS")
+
+
+@pytest.mark.parametrize("about", ["web", "another"])
+def test_an_error_through_an_internet_gateway_quotes_public_addresses(about):
+    """The quoted address is translated where it is the sender's own, either way, and left alone where it is another's (RFC 5508 §4.2)."""
+    talk = Dialogue(base(group("any", OPEN, OPEN), web="any"))
+    inside, outside = (WEB, WEB_PUBLIC) if about == "web" else ("10.0.0.99", "10.0.0.99")
+    talk.send(error(WEB, EXT, udp(EXT, inside, "5000>53"))).accepted(source=WEB_PUBLIC)
+    quoted = talk.trace.delivered.scapy[ICMP].payload
+    assert (quoted.src, quoted.dst) == (EXT, outside)
+    talk.send(error(EXT, WEB_PUBLIC, udp(outside, EXT, "53>5000"))).accepted(destination=WEB)
+    quoted = talk.trace.delivered.scapy[ICMP].payload
+    assert (quoted.src, quoted.dst) == (inside, EXT)
+
+
+def test_groups_do_not_cross_a_peering_between_regions():
+    """Between Regions a rule may not name a group, and what crosses has lost its own (SG-30)."""
+    far = VpcPeeringConnection("pcx-ab", "vpc-a", "vpc-b", inter_region=True)
+    talk = Dialogue(base(far, group("any", OPEN, OPEN, "vpc-b"), b1="any")).send(tcp(WEB, B1, "1>2")).accepted()
+    carried, lost = talk.trace.identity
+    assert (carried, talk.network.engine.ids.name(lost)) == (0, "eni-web")
+
+
+@pytest.mark.parametrize("gateway", ["igw-a", "eigw-a"])
+def test_what_a_gateway_tracks_takes_no_short_cut(gateway, tmp_path):
+    """Each packet of a flow keeps the gateway's own entry alive, however often its like has come by (RT-28, RT-30)."""
+    sender, receiver = (WEB, EXT) if gateway == "igw-a" else (APP1_V6, EXT_V6)
+    everyone = [*OPEN, ("all", ANYONE_V6)]
+    network = base(group("any", everyone, everyone), web="any", app1="any").changed("vpc-a", block_public_access="block-ingress")
+    packets = [udp(sender, receiver, "5000>53"), udp(receiver, sender, "53>5000")] * 8
+    drawn.write(tmp_path / "made.pcap", [(20 * 10**9 * at, bytes(one), len(one)) for at, one in enumerate(packets)])
+    whole, short = both(network, rows_of(tmp_path / "made.pcap"), True)
+    assert short == whole
+    assert [row[Outcome.VERDICT] for row in whole["outcomes"]] == [Verdict.ACCEPT] * 16
+
+
 def test_from_vpc_to_vpc_by_public_addresses():
     """Out by the one internet gateway, in by the other, both addresses translated (RT-20)."""
     talk = Dialogue(second_way_in().changed("eni-b1", public_ips=((ip_address(B1), ip_address("198.51.100.95")),)))
@@ -179,6 +225,7 @@ def test_from_vpc_to_vpc_by_public_addresses():
     [
         pytest.param([InternetGateway("igw-b", "vpc-b")], "", id="an internet gateway"),
         pytest.param([EgressOnlyInternetGateway("eigw-b", "vpc-b")], "EMU_NO_UNSOLICITED_INGRESS", id="an egress-only gateway"),
+        pytest.param([EgressOnlyInternetGateway("idle", "vpc-b")], "EMU_NO_UNSOLICITED_INGRESS", id="one that no route leads to"),
         pytest.param([], "NO_POSSIBLE_DESTINATION", id="no gateway at all"),
     ],
 )
@@ -186,7 +233,7 @@ def test_from_vpc_to_vpc_by_public_addresses():
 def test_ipv6_from_vpc_to_vpc_over_the_internet(gateways, code, sender):
     """Out by an internet gateway or an egress-only one, in by what the other VPC has (RT-20, RT-30)."""
     blocks = (ip_network("10.1.0.0/16"), ip_network("2001:db8:b::/56"))
-    out = tuple(route(ANYONE_V6, gateway.name) for gateway in gateways)
+    out = tuple(route(ANYONE_V6, gateway.name) for gateway in gateways if gateway.name != "idle")
     topology = base(
         Vpc("vpc-b", blocks),
         Subnet("b", "vpc-b", (ip_network("10.1.0.0/24"), ip_network("2001:db8:b::/64"))),
@@ -227,6 +274,18 @@ def test_without_a_zone_the_flow_chooses_the_attachments_interface(zone, monkeyp
         monkeypatch.setattr(transit, "mix", lambda *_, turn=turn: turn)
         talk = Dialogue(topology).send(tcp("192.168.1.5", X, "1>2")).accepted()
         assert place in [step.at for step in talk.trace.steps]
+        talk.send(tcp(Y, X, "1>2")).accepted()
+        assert "eni-to-a-a-tgw" in [step.at for step in talk.trace.steps]
+
+
+def test_a_table_of_a_transit_gateway_in_the_very_first_rows():
+    """Whichever rows of all tables a gateway's routes are, it finds them."""
+    parts = two_vpcs().entities.values()
+    first = sorted(parts, key=lambda part: not isinstance(part, TransitGateway | TransitGatewayRouteTable | TransitGatewayAttachment))
+    for way in (first, reversed(first)):
+        talk = Dialogue(Topology.of(*way))
+        talk.send(tcp(X, Y, "1>2")).accepted()
+        talk.send(tcp(Y, X, "1>2")).accepted()
 
 
 def test_an_attachment_whose_zone_is_not_said_serves_every_zone():
@@ -276,3 +335,16 @@ def test_who_stands_first_in_the_table_of_addresses(which):
     talk.send(tcp(EXT, public, "443>40000", "SA")).accepted(destination=private)
     talk.send(tcp(WEB, public, "40000>443")).dropped("I2(db)")
     assert [step.at for step in talk.trace.steps if step.check == "gateway"] == ["igw-a", "igw-a"]
+    straight = Dialogue(topology.replace(policy=replace(topology.policy, hairpin=False)))
+    straight.send(tcp(WEB, public, "40000>80")).dropped("E8(igw-a)", "IGW_NAT_REFLECTION")
+
+
+def test_a_peering_that_ends_under_a_packet():
+    """A packet that is on its way to a peering when that is deleted ends there, though the peering is still listed (RT-53)."""
+    topology = base(Link(("web", "pcx-ab"), latency_ns=10**7))
+    engine = Engine(topology, compiled=False)
+    engine.inject(Packet.of(tcp(WEB, B1, "1>2")).header, engine.ids.of("eni-web"), 0)
+    engine.advance(0)
+    engine.edit(topology.changed("pcx-ab", status="deleting"))
+    engine.advance()
+    assert Reason(engine.state.outcomes[0, Outcome.REASON]) == Reason.BAD_STATE

@@ -11,7 +11,7 @@ from emulator.model.entities import NatGateway
 from emulator.model.groups import GroupPeer, Rule
 from emulator.model.services import ALL, ANY_PORTS
 from tests.base import APP1, APP2, DB, EXT, EXT2, WEB, WEB2, base, group
-from tests.dialogue import Dialogue, error, icmp, tcp, udp
+from tests.dialogue import Dialogue, error, tcp, udp
 from tests.vpc.test_joined import OPEN, balanced
 
 NAT_PUBLIC, NODE, NODE_PUBLIC = "198.51.100.20", "10.0.0.80", "198.51.100.80"
@@ -25,7 +25,9 @@ def names(packet):
 
 
 @pytest.mark.parametrize(
-    "ask", [tcp(APP1, EXT, "40000>443"), udp(APP1, EXT, "40000>53"), icmp(APP1, EXT, 8, ident=7)], ids=["tcp", "udp", "ping"]
+    "ask",
+    [tcp(APP1, EXT, "40000>443"), udp(APP1, EXT, "40000>53"), IP(src=APP1, dst=EXT) / ICMP(type=8, id=7, seq=3)],
+    ids=["tcp", "udp", "ping"],
 )
 def test_an_error_through_a_nat_gateway_quotes_what_the_other_side_knows(ask):
     """Errors about a flow's packets, from an end or a router on the way, quote what the other side knows (RFC 5508 §4.2)."""
