@@ -83,13 +83,10 @@ def balancer_node(tables: Tables, state: State, p: int, node: int, row: int, now
 @kernel
 def _answered_flow(state: State, p: int, node: int, now: int) -> int:
     """Row of the flow of which this packet is an answer: known by the node, or by the target's address if that was kept."""
-    table, flights = state.translations, state.flights
+    flights = state.flights
     protocol, ends = flights[p, Field.PROTOCOL], translations.ends_of(state, p)
     flow = translations.find(state, node, protocol, ends, BACKWARD, now)
-    if flow >= 0 or flights[p, Flight.VIA_TARGET] == 0:
-        return flow
-    flow = translations.find(state, flights[p, Flight.VIA_TARGET], protocol, ends, BACKWARD, now)
-    return flow if flow >= 0 and table[flow, Translation.NODE] == node else -1
+    return flow if flow >= 0 else translations.find(state, flights[p, Flight.VIA_TARGET], protocol, ends, BACKWARD, now)
 
 
 @kernel
