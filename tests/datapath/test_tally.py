@@ -30,10 +30,10 @@ def drawn(seed, packets=400, first=1_000):
     return headers, seen, outcomes, first
 
 
-def counted(headers, seen, outcomes, first, rows=1024):
-    """The conversations, the examples, and the sums, by tables of so many rows."""
-    totals, index = np.zeros((rows, len(Total)), np.int64), np.zeros((2 * rows, 1), np.int64)
-    examples, sums = np.zeros((rows, EXAMPLE_COLUMNS), np.int64), np.zeros((Sum.REASONS + max(Reason) + 1, 1), np.int64)
+def counted(headers, seen, outcomes, first, conversations=1024, places=2048, kept=1024):
+    """The conversations, the examples, and the sums, by tables of so many rows and an index of so many places."""
+    totals, index = np.zeros((conversations, len(Total)), np.int64), np.zeros((places, 1), np.int64)
+    examples, sums = np.zeros((kept, EXAMPLE_COLUMNS), np.int64), np.zeros((Sum.REASONS + max(Reason) + 1, 1), np.int64)
     done = tally(headers, seen, outcomes, first, 0, totals, index, examples, sums)
     return done, totals[: sums[Sum.FLOWS, 0]], examples, sums
 
@@ -77,13 +77,21 @@ def test_conversations_are_those_of_a_naive_count(seed):
         assert sums[Sum.REASONS + reason, 0] == skipped.sum()
 
 
-@pytest.mark.parametrize(("rows", "counts"), [(1, 1), (2, 2), (8, 8)])
-def test_it_stops_before_a_table_is_too_small(rows, counts):
-    """Tables of conversations and of examples are filled to their last row, and the packet that has no room is not counted."""
+@pytest.mark.parametrize(
+    ("sizes", "counts"),
+    [
+        pytest.param({"conversations": 1}, 1, id="one conversation"),
+        pytest.param({"conversations": 8}, 8, id="eight conversations"),
+        pytest.param({"kept": 1}, 1, id="one example"),
+        pytest.param({"kept": 8}, 8, id="eight examples"),
+        pytest.param({"places": 16}, 8, id="an index that is half full"),
+    ],
+)
+def test_it_stops_before_a_table_is_too_small(sizes, counts):
+    """Tables are filled to their last row, the index by half, and the packet that has no room is not counted."""
     headers, seen, outcomes, first = drawn(9)
     headers[:, ENDS] = np.arange(4 * len(headers)).reshape(-1, 4)  # nobody talks twice
     outcomes[:, Outcome.VERDICT] = Verdict.DROP
-    done, totals, examples, sums = counted(headers, seen, outcomes, first, rows)
+    done, totals, _, sums = counted(headers, seen, outcomes, first, **sizes)
     assert (done, len(totals), int(sums[Sum.EXAMPLES, 0])) == (counts, counts, counts)
     assert (totals[:, Total.DROP] == np.arange(1, counts + 1)).all()
-    assert len(examples) == rows
