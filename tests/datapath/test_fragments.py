@@ -114,7 +114,7 @@ class Filters:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("policy", ["reassemble", "first_fragment", "drop_noninitial"])
 def test_later_fragments_share_what_became_of_the_first(policy, seed):
-    """Whatever comes in whatever order: a decision is told to its datagram at its filter for 30 s, and who may wait for it waits as long."""
+    """In whatever order they come: a decision is told to its datagram at its filter for 30 s, and who may wait for it waits as long."""
     filters = Filters(policy, seed)
     steps = [filters.first, filters.later, filters.later, filters.on_a_link, filters.time, filters.time]
     for _ in range(600):
