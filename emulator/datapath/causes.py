@@ -64,7 +64,7 @@ def _key_of_packet(state: State, p: int) -> TrackingKey:
     low, high = flights[p, Field.SOURCE_PORT], flights[p, Field.DESTINATION_PORT]
     if protocol in (ICMP, ICMPV6):
         low, high = flights[p, Field.IDENTIFIER], flights[p, Field.SEQUENCE]
-    if protocol == SCTP:
+    if protocol == SCTP:  # all between two hosts is one conversation, as groups track it (CT-8)
         low, high = low * 0, high * 0
     return key_between(
         protocol,
@@ -81,15 +81,19 @@ def _key_of_packet(state: State, p: int) -> TrackingKey:
 @kernel
 def _key_of_quoted(state: State, p: int) -> TrackingKey:
     flights = state.flights
+    protocol = flights[p, Field.QUOTED_PROTOCOL]
+    low, high = flights[p, Field.QUOTED_SOURCE_PORT], flights[p, Field.QUOTED_DESTINATION_PORT]
+    if protocol == SCTP:
+        low, high = low * 0, high * 0
     return key_between(
-        flights[p, Field.QUOTED_PROTOCOL],
+        protocol,
         flights[p, Field.FAMILY],
         flights[p, Field.QUOTED_SOURCE_HI],
         flights[p, Field.QUOTED_SOURCE_LO],
         flights[p, Field.QUOTED_DESTINATION_HI],
         flights[p, Field.QUOTED_DESTINATION_LO],
-        flights[p, Field.QUOTED_SOURCE_PORT],
-        flights[p, Field.QUOTED_DESTINATION_PORT],
+        low,
+        high,
     )
 
 
@@ -147,7 +151,13 @@ def _waits_on(state: State, row: int, index: int, answers: int, good: int) -> in
         hangs, pending = flows[row, Flow.ANSWER_HANGS], flows[row, Flow.ANSWER_PENDING]
         if hangs == 0 and pending == 0:  # no answer in the capture: then what failed is the opener's own SYN
             hangs, pending = flows[row, Flow.OPENER_HANGS], flows[row, Flow.OPENER_PENDING]
-    if pending > 0 or _earlier_waits(state, row, 1 - answers, index):
+    return _hangs_on(state, row, index, 1 - answers, hangs, pending)
+
+
+@kernel
+def _hangs_on(state: State, row: int, index: int, side: int, hangs: int, pending: int) -> int:
+    """`WAIT` while packets of a side of a flow are on their way, or wait themselves; then `SEND`, or the index of the one that failed."""
+    if pending > 0 or _earlier_waits(state, row, side, index):
         return WAIT
     return hangs - 1 if hangs > 0 else SEND
 
@@ -168,10 +178,7 @@ def blocked_by(state: State, p: int) -> int:
         flights[p, Flight.CAUSE] = row + 1
         quoted_answers = 1 if (flows[row, Flow.STATE] & OPENER_IS_A != 0) != (key.from_a == 1) else 0
         if quoted_answers == 1:
-            hangs, pending = flows[row, Flow.ANSWER_HANGS], flows[row, Flow.ANSWER_PENDING]
-            if pending > 0:
-                return WAIT
-            return hangs - 1 if hangs > 0 else SEND
+            return _hangs_on(state, row, flights[p, Field.INDEX], 1, flows[row, Flow.ANSWER_HANGS], flows[row, Flow.ANSWER_PENDING])
         blocked = _waits_on(state, row, flights[p, Field.INDEX], 1, ASKED)
         if blocked == SEND and flows[row, Flow.STATE] & ASKED:
             _as_seen(state, p, row)
@@ -205,7 +212,7 @@ def blocked_by(state: State, p: int) -> int:
         flights[p, Field.DESTINATION_LO] = flows[row, Flow.SEEN_LO]
         if protocol in (ICMP, ICMPV6):
             flights[p, Field.IDENTIFIER] = flows[row, Flow.SEEN_PORT]
-        else:
+        elif protocol != SCTP:
             flights[p, Field.DESTINATION_PORT] = flows[row, Flow.SEEN_PORT]
     return blocked
 
@@ -216,7 +223,8 @@ def _as_seen(state: State, p: int, row: int) -> None:
     flights, flows = state.flights, state.flows
     flights[p, Field.DESTINATION_HI], flights[p, Field.DESTINATION_LO] = flows[row, Flow.SEEN_HI], flows[row, Flow.SEEN_LO]
     flights[p, Field.QUOTED_SOURCE_HI], flights[p, Field.QUOTED_SOURCE_LO] = flows[row, Flow.SEEN_HI], flows[row, Flow.SEEN_LO]
-    flights[p, Field.QUOTED_SOURCE_PORT] = flows[row, Flow.SEEN_PORT]
+    if flights[p, Field.QUOTED_PROTOCOL] != SCTP:
+        flights[p, Field.QUOTED_SOURCE_PORT] = flows[row, Flow.SEEN_PORT]
 
 
 @kernel
@@ -261,14 +269,13 @@ def ended(state: State, p: int, verdict: int, now: int) -> None:
         flows[row, Flow.ANSWER_PENDING if answers else Flow.OPENER_PENDING] -= 1
         _wake(state, row, now)
     hangs = Flow.ANSWER_HANGS if answers else Flow.OPENER_HANGS
-    flags = flights[p, Field.FLAGS] if flights[p, Field.PROTOCOL] == TCP else 0
-    state_bits = flows[row, Flow.STATE]
     if verdict != _ACCEPT:
         index = flights[p, Field.INDEX]
         flows[row, hangs] = 1 + (state.outcomes[index - state.counts[Count.FIRST, 0], Outcome.HANGS_ON] if verdict == _UNSENT else index)
-        flows[row, Flow.STATE] = state_bits
         return
     flows[row, hangs] = 0
+    flags = flights[p, Field.FLAGS] if flights[p, Field.PROTOCOL] == TCP else 0
+    state_bits = flows[row, Flow.STATE]
     if flags & (RST | FIN):
         state_bits |= OVER
     if answers:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.sctp import SCTP, SCTPChunkInit, SCTPChunkInitAck
 
 from emulator.datapath.state import Outcome
 from emulator.engine import Engine
@@ -83,6 +85,36 @@ def test_an_error_waits_for_the_datagram_that_it_quotes():
     asked = udp(EXT, WEB_PUBLIC, "50000>53")
     engine = replayed(base(OPEN, *FAR, web="open"), (0, asked), (1, error(WEB_PUBLIC, EXT, udp(EXT, WEB_PUBLIC, "50000>53"), 3, 3)))
     assert verdicts(engine) == ["ACCEPT", "ACCEPT"]
+
+
+def test_an_error_waits_for_an_answer_that_waits_itself():
+    """An ICMP error about an answer goes after it, also where the answer still waits for its request."""
+    request, answer = udp(EXT, WEB_PUBLIC, "50000>53"), udp(WEB_PUBLIC, EXT, "53>50000")
+    engine = replayed(base(OPEN, *FAR, web="open"), (0, request), (1, answer), (2, error(EXT, WEB_PUBLIC, answer, 3, 3)))
+    assert times_ms(engine) == [50, 100, 150]
+
+
+def test_an_error_about_an_answer_that_was_never_sent_is_not_sent_either():
+    """Where the request is blocked, neither its answer goes nor an ICMP error about that; both name the request."""
+    request, answer = udp(EXT, WEB_PUBLIC, "50000>53"), udp(WEB_PUBLIC, EXT, "53>50000")
+    engine = replayed(base(group("g"), *FAR, web="g"), (0, request), (1, answer), (2, error(EXT, WEB_PUBLIC, answer, 3, 3)))
+    assert verdicts(engine) == ["DROP", "UNSENT", "UNSENT"]
+
+
+def test_an_error_about_a_blocked_sctp_packet_is_never_sent():
+    """What an error quotes of SCTP is found by its addresses, as its flow is."""
+    asked = IP(src=EXT, dst=WEB_PUBLIC) / SCTP(sport=40000, dport=9) / SCTPChunkInit()
+    engine = replayed(base(group("g"), web="g"), (0, asked), (1, error(WEB_PUBLIC, EXT, asked, 3, 2)))
+    assert verdicts(engine) == ["DROP", "UNSENT"]
+
+
+def test_an_sctp_answer_keeps_its_own_ports():
+    """Of two associations between the same hosts, each has its answers, whichever was heard last."""
+    asked = [IP(src=EXT, dst=WEB_PUBLIC) / SCTP(sport=port, dport=9) / SCTPChunkInit() for port in (40000, 40001)]
+    answer = IP(src=WEB_PUBLIC, dst=EXT) / SCTP(sport=9, dport=40000) / SCTPChunkInitAck()
+    engine = replayed(base(OPEN, web="open"), *enumerate((*asked, answer)))
+    assert verdicts(engine) == ["ACCEPT"] * 3
+    assert engine.state.outcomes[2, [Outcome.SOURCE_PORT, Outcome.DESTINATION_PORT]].tolist() == [9, 40000]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_what_was_seen_last_of_a_packet_is_taken_back(packets, back):
     state, _ = moving()
     for row, packet in enumerate(packets):
         state.sightings[row, [Sighting.PACKET, Sighting.ACTION]] = packet, Verdict.ACCEPT
-    state.sightings[len(packets), Sighting.PACKET] = 42  # beyond those that count
+    state.sightings[len(packets) :, Sighting.PACKET] = 42  # beyond those that count
     state.counts[Count.SIGHTINGS, 0] = len(packets)
     expected = state.sightings.copy()
     if back is not None:

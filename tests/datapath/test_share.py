@@ -8,10 +8,12 @@ from scapy.packet import Raw
 from emulator.datapath.share import ELSEWHERE, mark_foreign, share_of, share_out, skip_foreign
 from emulator.datapath.state import Count, Outcome, new_state
 from emulator.engine import Engine
+from emulator.policy.reasons import Verdict
+from emulator.policy.tables import Cell, lookup
 from emulator.wire.headers import Field
 from emulator.wire.packet import Packet
 from emulator.wire.status import Status
-from tests.base import APP1, APP1_V6, DB, EXT, EXT_V6, WEB, WEB2, WEB2_PUBLIC, WEB_PUBLIC, base
+from tests.base import APP1, APP1_V6, DB, EXT, EXT2, EXT_V6, WEB, WEB2, WEB2_PUBLIC, WEB_PUBLIC, base
 from tests.dialogue import error, icmp, other, ping6, tcp, udp
 
 SHARES = 1009  # so many that two packets are hardly in one by chance
@@ -54,6 +56,7 @@ TOGETHER = {
         error("10.0.1.1", APP1, udp(APP1, DB, "1>2")),
         error(DB, APP1, udp(APP1, DB, "1>2"), 3, 3),
         error("203.0.113.50", APP1, udp(DB, APP1, "2>1"), 11, 0),
+        error("10.0.1.1", APP1, icmp(APP1, DB, 8)),
     ],
     "an error that quotes a public address": [udp(EXT, WEB, "1>2"), error("192.0.2.1", EXT, udp(EXT, WEB_PUBLIC, "1>2"))],
     "ipv6, and an error about it": [
@@ -74,7 +77,8 @@ def test_what_can_act_on_each_other_is_in_one_share(packets):
 APART = {
     "other hosts": [udp(APP1, DB, "1>2"), udp(APP1, WEB, "1>2"), udp(WEB, DB, "1>2"), udp(EXT, DB, "1>2"), udp(APP1, EXT, "1>2")],
     "other hosts of ipv6": [ping6(APP1_V6, EXT_V6), ping6("2001:db8:a:1::12", EXT_V6), ping6("2001:db8:b:1::11", EXT_V6)],
-    "an error that quotes nothing, by its own ends": [icmp("10.0.1.1", APP1, 3), udp(APP1, DB, "1>2")],
+    "two hosts outside": [udp(APP1, EXT, "1>2"), udp(APP1, EXT2, "1>2")],
+    "errors that quote nothing, by their own ends": [icmp("10.0.1.1", APP1, 3), icmp("10.0.2.1", DB, 3), udp(APP1, DB, "1>2")],
     "a query that quotes as little": [IP(src=APP1, dst=EXT) / ICMP(type=8) / bytes(udp(APP1, DB, "1>2")), udp(APP1, DB, "1>2")],
 }
 
@@ -84,6 +88,21 @@ def test_what_has_other_ends_is_in_another(packets):
     """With a thousand shares no two of these pairs of hosts meet."""
     shares = shares_of(*packets)
     assert len(set(shares)) == len(shares)
+
+
+def test_a_public_address_in_the_first_row_of_the_index():
+    """Wherever a public address stands in the index, it is taken for the private one."""
+    (row,) = rows_of(udp(EXT, WEB_PUBLIC, "1>2"))
+    private = TABLES.index[lookup(TABLES.index, 0, 0, row[Field.DESTINATION_LO])]
+    index, low = np.zeros((8, len(Cell)), dtype=np.int64), 0
+    index[0] = private
+    while lookup(index, 0, 0, low) != 0:
+        low += 1
+        index[0, Cell.LO] = low
+    pair = np.array([row, row])
+    pair[:, Field.DESTINATION_LO] = low, private[Cell.OTHER_LO]
+    tables = TABLES._replace(index=index)
+    assert share_of(tables, pair, 0, SHARES) == share_of(tables, pair, 1, SHARES)
 
 
 def test_all_shares_get_about_as_much():
@@ -122,3 +141,4 @@ def test_an_engine_passes_over_what_belongs_to_others(number):
     verdicts = state.outcomes[feed[:, Field.INDEX] - first, Outcome.VERDICT]
     assert np.flatnonzero(verdicts == ELSEWHERE).tolist() == np.flatnonzero(shares[:, 0] != number).tolist()
     assert np.count_nonzero(state.outcomes) == 50 - len(mine)
+    assert ELSEWHERE not in set(Verdict)
