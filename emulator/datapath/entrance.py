@@ -99,7 +99,7 @@ def entrance(tables: Tables, state: State, p: int) -> Entrance:
     host = owner(tables, 0, s_hi, s_lo)
     if host == 0 and _in_any_vpc(tables, family, s_hi, s_lo):
         return Entrance(SKIP, _NO_INTERFACE, s_hi, s_lo, d_hi, d_lo)
-    if host == 0 or kind_of(tables, host) != _OUTSIDE:
+    if kind_of(tables, host) != _OUTSIDE:
         host = INTERNET
     if there != 0 and (network_of(tables, host) >= 0 or endpoint_towards(tables, state, p) != 0):
         return Entrance(AT_PLACE, host, s_hi, s_lo, d_hi, d_lo)
