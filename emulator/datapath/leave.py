@@ -118,7 +118,7 @@ def leave(tables: Tables, state: State, p: int, place: int, hop: Hop, opened: in
         go(tables, state, p, place, hop.target, now)
         return
     subnet = row_of(tables, subnet_id)
-    if hop.target == 0 or hop.route == DIVERTED or subnet_of(tables, hop.target) != subnet_id:
+    if hop.route == DIVERTED or subnet_of(tables, hop.target) != subnet_id:
         decision = acl_decides(tables, state, p, subnet, EGRESS, now, SEND, place)
         if decision.verdict == WAITING:
             return

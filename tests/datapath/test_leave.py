@@ -7,82 +7,21 @@ from ipaddress import ip_address
 import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.packet import Raw
 
 from emulator.datapath import leave
 from emulator.datapath.leave import SAME_SUBNET
-from emulator.datapath.state import FIRST_BORN, Birth, BirthKind, Count, Event, EventKind, Flight, Outcome, Step
-from emulator.engine import Engine
+from emulator.datapath.state import FIRST_BORN, Flight, Outcome
 from emulator.model.entities import Link, NatGateway, VpcPeeringConnection
 from emulator.model.joined import Listener, NetworkLoadBalancer, Node, Target, TargetGroup, TransitGateway, TransitGatewayAttachment
-from emulator.policy.reasons import Reason, Stage, Verdict
+from emulator.policy.reasons import Stage, Verdict
 from emulator.policy.tables import RouteColumn
-from emulator.wire.addresses import address, halves
-from emulator.wire.headers import FIELDS, Field
-from emulator.wire.packet import Packet
+from emulator.wire.addresses import halves
+from emulator.wire.headers import Field
 from tests.base import APP1, APP1_V6, APP2, B1, DB, EXT, EXT_V6, MBX, WEB, WEB_V6, base, route
+from tests.datapath.there import NOW, P, There
 from tests.dialogue import icmp, ping6, tcp, udp
 
-NOW, P = 10**18, 3
 NAT = "10.0.0.220"
-ROUTERS = {"pub-a": "10.0.0.1", "app-a": "10.0.1.1"}
-
-
-class There:
-    """A packet in row P of a network's state, and what a kernel made of it, in names."""
-
-    def __init__(self, network, packet, **carried):
-        self.engine = Engine(network, compiled=False)
-        self.state, self.tables = self.engine.state, self.engine.tables
-        self.state.flights[P, :FIELDS] = Packet.of(packet).header
-        self.state.flights[P, Field.INDEX] = 7
-        for name, value in carried.items():
-            self.state.flights[P, Flight[name]] = value
-        self.state.counts[[Count.NOW_NS, Count.FREE], 0] = NOW, 100
-        self.state.free[:100, 0] = range(100, 200)
-        self.engine.packets = 8
-
-    def id(self, name):
-        """The id of a name; 0 for none."""
-        return self.engine.ids.of(name) if name else 0
-
-    def steps(self):
-        """The packet's steps: stage, place, verdict, reason, value."""
-        rows = self.state.journal[: self.state.counts[Count.STEPS, 0]]
-        return [
-            (
-                Stage(int(row[Step.STAGE])).name,
-                self.engine.ids.name(row[Step.PLACE]),
-                Verdict(int(row[Step.VERDICT])).name,
-                Reason(int(row[Step.REASON])).name,
-                int(row[Step.VALUE]),
-            )
-            for row in rows
-        ]
-
-    def due(self):
-        """What is due, in its order: time, kind, packet and place."""
-        rows = self.state.queue[: self.state.counts[Count.QUEUED, 0]].tolist()
-        if self.state.counts[Count.NEXT_FLIGHT, 0]:
-            p = self.state.counts[Count.NEXT_FLIGHT, 0] - 1
-            kind, place = (int(self.state.counts[row, 0]) for row in (Count.NEXT_KIND, Count.NEXT_PLACE))
-            rows.append([NOW, kind, int(self.state.flights[p, Field.INDEX]), p, place])
-        return [
-            (row[Event.TIME_NS] - NOW, EventKind(row[Event.KIND]).name, row[Event.PACKET], self.engine.ids.name(row[Event.PLACE]))
-            for row in sorted(rows)
-        ]
-
-    def born(self):
-        """What the network made: its kind, where, from which address, and the MTU that it names."""
-        return [
-            (
-                BirthKind(int(row[Birth.KIND])).name,
-                self.engine.ids.name(row[Birth.AT]),
-                str(address(int(self.state.flights[P, Field.FAMILY]), int(row[Birth.FROM_HI]), int(row[Birth.FROM_LO]))),
-                int(row[Birth.VALUE]),
-            )
-            for row in self.state.births[: self.state.counts[Count.BORN, 0]]
-        ]
 
 
 @cache
@@ -197,119 +136,6 @@ def test_what_fits(packet, cut_by_the_card, captured, as_they_are):
         assert leave.fits(at.tables, at.state, P, 1500) == fits
 
 
-def out_of(network, packet, place, now=NOW, **carried):
-    """A packet that left a place, whatever the groups said."""
-    at = There(network, packet, **carried)
-    place_id = at.id(place)
-    subnet = leave.subnet_of(at.tables, place_id)
-    hop = leave.next_hop(at.tables, at.state, P, at.id("vpc-a"), subnet)
-    leave.leave(at.tables, at.state, P, place_id, hop, 0, now)
-    return at
-
-
-def long(packet, size, **fields):
-    """A packet of so many bytes in all."""
-    for field, value in fields.items():
-        setattr(packet, field, value)
-    return packet / Raw(b"x" * (size - len(packet)))
-
-
-def test_to_a_neighbour():
-    """Straight to it, past ACLs and routes (FB-22)."""
-    at = out_of(base(), udp(APP1, APP2, "1>2"), "eni-app1", WAY=5)
-    assert at.steps() == [("DIRECT", "eni-app1", "ACCEPT", "NONE", at.id("eni-app2"))]
-    assert at.due() == [(0, "ARRIVE", 7, "eni-app2")]
-    assert at.state.flights[P, [Flight.WAY, Flight.FROM]].tolist() == [5, at.id("subnet-app-a")]
-
-
-WAYS_OUT = {  # packet, place, then the route's target, and what is due there
-    "to another subnet": (udp(APP1, DB, "1>2"), "eni-app1", "eni-db", "ARRIVE"),
-    "to a gateway": (udp(WEB, EXT, "1>2"), "eni-web", "igw-a", "TRANSIT"),
-    "to a NAT gateway": (udp(APP1, EXT, "1>2"), "eni-app1", "nat-a", "TRANSIT"),
-    "to a peering": (udp(APP1, B1, "1>2"), "eni-app1", "pcx-ab", "TRANSIT"),
-    "of IPv6": (ping6(WEB_V6, EXT_V6), "eni-web", "igw-a", "TRANSIT"),
-    "as long as the path": (long(udp(WEB, EXT, "1>2"), 1500, flags="DF"), "eni-web", "igw-a", "TRANSIT"),
-    "as long as a path inside": (long(udp(APP1, DB, "1>2"), 9001, flags="DF"), "eni-app1", "eni-db", "ARRIVE"),
-}
-
-
-@pytest.mark.parametrize(("packet", "place", "target", "kind"), WAYS_OUT.values(), ids=WAYS_OUT)
-def test_by_a_route(packet, place, target, kind):
-    """Past the subnet's ACL, by the route, to its target at once."""
-    at = out_of(base(), packet, place, WAY=5)
-    subnet = at.engine.ids.name(at.state.flights[P, Flight.FROM])
-    assert at.steps() == [("ACL_EGRESS", subnet, "ACCEPT", "NONE", 0), ("ROUTE", subnet, "ACCEPT", "NONE", at.id(target))]
-    assert at.due() == [(0, kind, 7, target)]
-    assert at.state.flights[P, Flight.WAY] == 5
-
-
-ENDS = {  # packet, place; the stage and reason
-    "no route": (udp(DB, EXT, "1>2"), "eni-db", "ROUTE", "NO_ROUTE_TO_DESTINATION"),
-    "nobody has the address": (udp(APP1, "10.0.2.99", "1>2"), "eni-app1", "ROUTE", "NO_POSSIBLE_DESTINATION"),
-}
-
-
-@pytest.mark.parametrize(("packet", "place", "stage", "reason"), ENDS.values(), ids=ENDS)
-def test_no_way_out(packet, place, stage, reason):
-    """It ends in its subnet, for this reason."""
-    at = out_of(base(), packet, place)
-    assert at.steps()[-1][0::2] == (stage, "DROP", 0)
-    assert at.steps()[-1][3] == reason
-    assert at.due() == []
-
-
-TOO_LONG = {  # packet, place, router, kind of error
-    "it must not be cut": (long(udp(WEB, EXT, "1>2"), 1501, flags="DF"), "eni-web", "10.0.0.1", "eni-web"),
-    "of IPv6": (long(IPv6(src=WEB_V6, dst=EXT_V6) / UDP(), 1501), "eni-web", "fe80:ec2::1", "eni-web"),
-}
-
-
-@pytest.mark.parametrize(("packet", "place", "router", "to"), TOO_LONG.values(), ids=TOO_LONG)
-def test_what_is_too_long_is_refused(packet, place, router, to):
-    """The router of its subnet says so, with the path's MTU, past ACL and groups (FB-27)."""
-    at = out_of(base(), packet, place, WAY=5)
-    assert at.steps()[-1] == ("PATH_MTU", "subnet-pub-a", "DROP", "EMU_MTU_EXCEEDED", 0)
-    assert at.born() == [("TOO_BIG", "subnet-pub-a", router, 1500)]
-    assert at.due() == [(0, "ARRIVE", FIRST_BORN, to)]
-    assert at.state.flights[P, Flight.WAY] == 0
-
-
-def test_nobody_else_is_told():
-    """Where the source belongs to no interface of the VPC, the error is lost; a NAT gateway is none either."""
-    for source in (EXT, "10.0.1.99", NAT):
-        at = There(base(), long(udp(source, EXT, "1>2"), 1501, flags="DF"))
-        subnet = at.engine.tables.places[at.id("subnet-pub-a"), 1]
-        leave.router_error(at.tables, at.state, P, BirthKind.TOO_BIG, subnet, 1500, NOW)
-        assert (at.born(), at.due()) == ([], [])
-
-
-def test_what_may_be_cut_is():
-    """All pieces go the same way, in their order, one packet each (FB-27)."""
-    at = out_of(base(), long(udp(WEB, EXT, "1>2"), 4000), "eni-web", WAY=5)
-    assert at.steps()[-1] == ("PATH_MTU", "subnet-pub-a", "ACCEPT", "NONE", 1500)
-    assert at.due() == [(0, "TRANSIT", number, "igw-a") for number in (7, FIRST_BORN, FIRST_BORN + 1)]
-    assert at.state.flights[:, Flight.NEXT].tolist() == [0] * len(at.state.flights)
-    assert at.state.flights[P, Flight.WAY] == 0
-
-
-LINK = Link(("app1", "db"), latency_ns=30, rate_bps=8 * 10**9)
-
-
-def test_by_a_link():
-    """It is due when the link says, the step says how much later, and its way is no matter of its header alone."""
-    at = out_of(base(LINK), long(udp(APP1, DB, "1>2"), 100), "eni-app1", WAY=5)
-    assert at.steps()[-1] == ("LINK", "eni-db", "ACCEPT", "NONE", 130)
-    assert at.due() == [(130, "ARRIVE", 7, "eni-db")]
-    assert at.state.flights[P, Flight.WAY] == 0
-
-
-def test_lost_on_a_link():
-    """It ends at the far end of the link, for the link's reason."""
-    at = out_of(base(replace(LINK, loss_ppb=10**9)), udp(APP1, DB, "1>2"), "eni-app1")
-    assert at.steps()[-1] == ("LINK", "eni-db", "DROP", "EMU_LINK_LOSS", 0)
-    assert at.due() == []
-
-
 @pytest.mark.parametrize("spent", [0, 3])
 @pytest.mark.parametrize("left", [2, 1, 0])
 def test_a_hop_costs_one(spent, left):
@@ -317,7 +143,7 @@ def test_a_hop_costs_one(spent, left):
     at = There(base(), IP(src=APP1, dst=EXT, ttl=spent + left) / UDP(), TTL_SPENT=spent)
     assert leave.spend_hop(at.tables, at.state, P, NOW, Stage.GATEWAY, at.id("igw-a")) == (left == 2)
     assert at.state.flights[P, Flight.TTL_SPENT] == spent + 1
-    assert at.steps() == ([] if left == 2 else [("GATEWAY", "igw-a", "DROP", "EMU_TTL_EXPIRED", 0)])
+    assert at.steps() == ([] if left == 2 else [("GATEWAY", "igw-a", "DROP", "EMU_TTL_EXPIRED", "", 0)])
     assert at.due() == []
     if left < 2:
         assert at.state.outcomes[7, [Outcome.VERDICT, Outcome.TTL_SPENT]].tolist() == [Verdict.DROP, spent + 1]
@@ -343,4 +169,4 @@ def test_who_says_that_it_expired(packet, stage, place, source, kind, there):
     assert not leave.spend_hop(at.tables, at.state, P, NOW, stage, at.id(place))
     assert at.born() == ([("TIME_EXCEEDED", place, source, 0)] if source else [])
     assert at.due() == ([(0, kind, FIRST_BORN, there)] if source else [])
-    assert at.steps() == [(stage.name, place, "DROP", "EMU_TTL_EXPIRED", 0)]
+    assert at.steps() == [(stage.name, place, "DROP", "EMU_TTL_EXPIRED", "", 0)]
