@@ -263,6 +263,16 @@ def test_what_is_held_back_is_so_where_it_would_have_entered():
     assert end(engine, 2) == ("UNSENT", "EMU_UNSENT", "SENT", "eni-web", 1)
 
 
+def test_what_is_held_back_long_after_the_first():
+    """It names what it hangs on by its id, also where the outcomes of earlier packets were let go."""
+    engine = fed(base(group("g"), web="g"), udp(EXT, WEB_PUBLIC, "9>9"), udp(EXT, WEB_PUBLIC, "8>8"), causal=True)
+    engine.forget(2)
+    rows = (udp(EXT, WEB_PUBLIC, "5>80"), udp(WEB_PUBLIC, EXT, "80>5"), udp(WEB_PUBLIC, EXT, "80>5"))
+    engine.feed(np.array([header(packet, 2 + index, 9 * MS) for index, packet in enumerate(rows)]))
+    assert engine.outcomes(2, 3)[:, Outcome.VERDICT].tolist() == [Verdict.DROP, Verdict.UNSENT, Verdict.UNSENT]
+    assert engine.outcomes(3, 2)[:, Outcome.HANGS_ON].tolist() == [2, 2]
+
+
 def test_who_sends():
     """An interface past its groups, a host outside by a gateway, a NAT gateway from its subnet, and what is gone not at all."""
     engine = Engine(base(), compiled=False)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet import UDP as UDP_
+from scapy.packet import Raw
 
 from emulator.bulk.windows import Reader
 from emulator.datapath import loop
@@ -16,6 +19,8 @@ from emulator.model.entities import RouteTable
 from emulator.policy.conntrack import Entry
 from emulator.policy.reasons import Verdict
 from emulator.wire.headers import UDP, Field
+from emulator.wire.packet import Packet
+from tests.base import APP1, DB, base, group
 from tests.benchmarks.traffic import Mix, topology, write
 from tests.bulk import drawn
 
@@ -178,3 +183,44 @@ def test_an_edit_makes_all_ways_unknown(folder, taken):
     whole, short = both(network, rows, True, 10 * [shut, network])
     assert short == whole
     assert taken[0] > len(rows) / 3
+
+
+def ping(size, ttl=64, ident=7):
+    """A ping of so many bytes in all."""
+    return IP(src=APP1, dst=DB, ttl=ttl) / ICMP(type=8, id=ident) / Raw(b"x" * (size - 28))
+
+
+def question(size=28, ttl=64):
+    """A datagram of so many bytes in all."""
+    return IP(src=APP1, dst=DB, ttl=ttl) / UDP_(sport=40000, dport=53) / Raw(b"x" * (size - 28))
+
+
+SECOND = 10**9
+FOLLOWS = {  # the first packet, how long after it the next one comes, and whether that takes the way
+    "the same again": (question(), 1, question(), True),
+    "a longer datagram, which the card cuts": (question(), 1, question(1500), True),
+    "a ping as long": (ping(100), 1, ping(100), True),
+    "a shorter ping": (ping(100), 1, ping(99), True),
+    "a longer ping, which may not fit": (ping(100), 1, ping(101), False),
+    "another ping": (ping(100), 1, ping(100, ident=8), False),
+    "with a hop left": (question(), 1, question(ttl=2), True),
+    "with none left": (question(), 1, question(ttl=1), False),
+    "while the entries live": (question(), 30 * SECOND - 1, question(), True),
+    "when they are gone": (question(), 30 * SECOND, question(), False),
+    "something else": (question(), 1, IP(src=APP1, dst=DB) / UDP_(sport=40001, dport=53), False),
+}
+
+
+@pytest.mark.parametrize("untracked", [False, True], ids=["tracked", "untracked"])
+@pytest.mark.parametrize(("first", "after", "following", "takes"), FOLLOWS.values(), ids=FOLLOWS)
+def test_who_takes_the_way_of_the_first(first, after, following, takes, untracked, taken):
+    """A packet that would go the same; whoever does leaves what the whole way leaves (with a router that costs a hop)."""
+    everyone = [("all", "0.0.0.0/0")]
+    groups = {"app1": "open", "db": "open"} if untracked else {"db": "narrow"}
+    narrow, open_ = group("narrow", [("all", "10.0.0.0/8")], []), group("open", everyone, everyone)
+    network = base(narrow, open_, policy={"ttl": "per_hop"}, **groups)
+    rows = np.array([Packet.of(packet).header for packet in (first, following)])
+    rows[:, Field.INDEX], rows[:, Field.TIME_NS] = range(2), (0, after)
+    whole, short = both(network, rows, False)
+    assert short == whole
+    assert taken[0] == int(takes or (untracked and after == 30 * SECOND))
