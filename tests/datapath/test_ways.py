@@ -20,7 +20,7 @@ from emulator.policy.conntrack import Entry
 from emulator.policy.reasons import Verdict
 from emulator.wire.headers import UDP, Field
 from emulator.wire.packet import Packet
-from tests.base import APP1, DB, base, group
+from tests.base import APP1, DB, EXT, WEB, WEB_PUBLIC, base, group
 from tests.benchmarks.traffic import Mix, topology, write
 from tests.bulk import drawn
 
@@ -224,3 +224,31 @@ def test_who_takes_the_way_of_the_first(first, after, following, takes, untracke
     whole, short = both(network, rows, False)
     assert short == whole
     assert taken[0] == int(takes or (untracked and after == 30 * SECOND))
+
+
+def between(source, destination):
+    """A datagram from one host to another."""
+    return IP(src=source, dst=destination) / UDP_(sport=40000, dport=53)
+
+
+@pytest.mark.parametrize("causal", [True, False], ids=["causal", "open loop"])
+@pytest.mark.parametrize(
+    ("packet", "takes"),
+    [
+        pytest.param(between(WEB, EXT), True, id="to a host outside"),
+        pytest.param(between(EXT, WEB_PUBLIC), True, id="from a host outside"),
+        pytest.param(between(EXT, WEB), True, id="from outside, seen inside"),
+        pytest.param(between(WEB_PUBLIC, EXT), False, id="seen behind the translation of its source"),
+        pytest.param(between("10.0.0.2", WEB), False, id="what is skipped"),
+        pytest.param(between(APP1, EXT), False, id="through a gateway that remembers"),
+        pytest.param(between(APP1, "10.0.2.99"), False, id="what was dropped"),
+    ],
+)
+def test_who_has_a_way(packet, takes, causal, taken):
+    """What comes through whole, past nothing that hangs on more than its header, and enters as the capture shows it."""
+    network = base(group("web", [("udp/53", "0.0.0.0/0")]), web="web")
+    rows = np.array([Packet.of(packet).header] * 3)
+    rows[:, Field.INDEX] = rows[:, Field.TIME_NS] = range(3)
+    whole, short = both(network, rows, causal)
+    assert short == whole
+    assert taken[0] == (2 if takes else 0)
