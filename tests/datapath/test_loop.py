@@ -64,20 +64,20 @@ FAR, NEAR = udp(APP1, DB, "1>2"), udp(APP1, APP2, "1>2")
 def test_things_happen_in_the_order_of_time_kind_and_packet(seed):
     """What is queued and what is fed, at the same times often: arrivals before sends, then by the packets' ids."""
     dice, engine, expected = np.random.default_rng(seed), Engine(base(Link(("app1", "db"), latency_ns=2)), compiled=False), Expected()
-    app1 = engine.ids.of("eni-app1")
+    app1, ids = engine.ids.of("eni-app1"), dice.permutation(20).tolist()
+    engine._make_outcomes(20)  # the capture's packets have the ids below 20, in any order; what is queued has those above
     for _window in range(4):
         # A capture goes on where the one before ended; a row that is late happens now.
-        now, rows = engine.now_ns, []
+        now = engine.now_ns
         for _ in range(int(dice.integers(0, 6))):
             far, at = bool(dice.integers(2)), now + int(dice.integers(0, 4))
             assert engine.inject(header(FAR if far else NEAR), app1, at) == engine.packets - 1
             expected.sends(at, engine.packets - 1, 2 if far else 0)
-        for time in sorted(dice.integers(max(now - 2, 0), now + 5, 5).tolist()):
-            far = bool(dice.integers(2))
-            rows.append(header(FAR if far else NEAR, engine.packets + len(rows), time))
-            expected.sends(max(time, now), engine.packets + len(rows) - 1, 2 if far else 0)
-        engine.feed(np.array(rows))
-        expected.until(max(now, rows[-1][Field.TIME_NS]))
+        rows = sorted((max(now, now + int(dice.integers(-2, 5))), ids.pop(), int(dice.integers(2))) for _ in range(5))
+        for time, index, far in rows:
+            expected.sends(time, index, 2 * far)
+        engine.feed(np.array([header(FAR if far else NEAR, index, time - (time == now)) for time, index, far in rows]))
+        expected.until(rows[-1][0])
         assert happened(engine) == expected.seen
     engine.advance()
     expected.until(10**18)
@@ -105,6 +105,8 @@ def test_so_many_events_and_no_more(limit):
         engine.inject(header(NEAR), engine.ids.of("eni-app1"), at)
     assert engine.advance(limit=limit) == (Exit.LIMIT if limit <= 6 else Exit.IDLE)
     assert len(happened(engine)) == min(limit, 6)
+    assert engine.state.counts[Count.NEXT_FLIGHT, 0] == 0
+    assert engine.next_time_ns() == (None if limit >= 6 else limit // 2)
     engine.advance()
     assert len(happened(engine)) == 6
 
@@ -115,6 +117,9 @@ def test_a_limit_holds_over_a_stop_for_room():
     for at in range(20):
         engine.inject(header(NEAR), engine.ids.of("eni-app1"), at)
     engine.state = engine.state._replace(journal=engine.state.journal[:321])
+    feed, stopped = np.zeros((0, FIELDS), dtype=np.int64), engine.copy()
+    assert loop.advance(stopped.tables, stopped.state, feed, 10**9, 10, 0) == Exit.JOURNAL
+    assert stopped.state.counts[[Count.LEFT, Count.NEXT_FLIGHT], 0].tolist() == [9, 0]
     assert engine.advance(limit=10) == Exit.LIMIT
     assert len(happened(engine)) == 10
     assert engine.state.counts[Count.LEFT, 0] == 0
@@ -144,6 +149,17 @@ def test_what_comes_from_a_service_is_for_the_host_too():
         assert (engine.now_ns, engine.state.counts[Count.ARRIVED, 0]) == (number, number + 1)
         engine.state.counts[Count.ARRIVED, 0] = 0
     assert loop.advance(engine.tables, engine.state, rows, 10, 10, 0) == Exit.IDLE
+
+
+@pytest.mark.parametrize("shares", [2, 3])
+def test_an_engine_of_several_runs_its_share(shares):
+    """Of a feed, the packets of its own share alone; the others are passed over."""
+    engine = Engine(base(), compiled=False)
+    owners = np.random.default_rng(shares).integers(0, shares, (12, 1))
+    engine.state = engine.state._replace(shares=owners)
+    engine.state.counts[[Count.SHARE, Count.SHARES], 0] = 1, shares
+    engine.feed(np.array([header(NEAR, index, index) for index in range(12)]))
+    assert {packet for _, packet, _ in happened(engine)} == set(np.flatnonzero(owners[:, 0] == 1).tolist())
 
 
 ROOM = {  # what must grow: the count, and the most of it with which one more event may run

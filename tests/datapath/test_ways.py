@@ -211,17 +211,19 @@ FOLLOWS = {  # the first packet, how long after it the next one comes, and wheth
 }
 
 
+@pytest.mark.parametrize("rows", [1, 1024], ids=["one row for all", "many rows"])
 @pytest.mark.parametrize("untracked", [False, True], ids=["tracked", "untracked"])
 @pytest.mark.parametrize(("first", "after", "following", "takes"), FOLLOWS.values(), ids=FOLLOWS)
-def test_who_takes_the_way_of_the_first(first, after, following, takes, untracked, taken):
+def test_who_takes_the_way_of_the_first(first, after, following, takes, untracked, rows, taken, monkeypatch):
     """A packet that would go the same; whoever does leaves what the whole way leaves (with a router that costs a hop)."""
+    monkeypatch.setattr("emulator.engine.FEW_WAYS", rows)
     everyone = [("all", "0.0.0.0/0")]
     groups = {"app1": "open", "db": "open"} if untracked else {"db": "narrow"}
     narrow, open_ = group("narrow", [("all", "10.0.0.0/8")], []), group("open", everyone, everyone)
     network = base(narrow, open_, policy={"ttl": "per_hop"}, **groups)
-    rows = np.array([Packet.of(packet).header for packet in (first, following)])
-    rows[:, Field.INDEX], rows[:, Field.TIME_NS] = range(2), (0, after)
-    whole, short = both(network, rows, False)
+    feed = np.array([Packet.of(packet).header for packet in (first, following)])
+    feed[:, Field.INDEX], feed[:, Field.TIME_NS] = range(2), (0, after)
+    whole, short = both(network, feed, False)
     assert short == whole
     assert taken[0] == int(takes or (untracked and after == 30 * SECOND))
 
