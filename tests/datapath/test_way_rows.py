@@ -17,18 +17,18 @@ P = 3
 OPEN = group("open", [("all", ANYONE), ("all", ANYONE_V6)], [("all", ANYONE), ("all", ANYONE_V6)])
 
 
-def moving(packet, rows=64):
+def moving(packet, rows=64, *more):
     """An engine whose ways have so many rows, with a packet in row P of its flights."""
-    engine = Engine(base(OPEN, web="open"), compiled=False)
+    engine = Engine(base(OPEN, *more, web="open"), compiled=False)
     engine.state = engine.state._replace(ways=np.zeros((rows, len(Way)), dtype=np.int64))
     engine.state.flights[P, :FIELDS] = Packet.of(packet).header
     engine.state.flights[P, Field.INDEX] = 77
     return engine
 
 
-def begun(packet, rows=64):
+def begun(packet, rows=64, *more):
     """The same when its way has begun; and the way's row."""
-    engine = moving(packet, rows)
+    engine = moving(packet, rows, *more)
     ways.begin(engine.state, P)
     return engine, int(engine.state.flights[P, Flight.WAY]) - 1
 
@@ -145,18 +145,20 @@ def test_what_the_groups_said(direction):
     assert (sides, slots) == (expected if direction == EGRESS else (expected[0][::-1], expected[1][::-1]))
 
 
+@pytest.mark.parametrize("more", [(), (group("more"),)], ids=["", "with another id"])
 @pytest.mark.parametrize(
     ("interface", "kept"), [pytest.param("eni-web", True, id="never tracked there"), pytest.param("eni-app1", False, id="tracked there")]
 )
-def test_a_flow_without_an_entry(interface, kept):
+def test_a_flow_without_an_entry(interface, kept, more):
     """It has a way where its groups let everything through both ways, so that it is never tracked (CT-9), else none."""
-    engine, row = begun(udp(WEB, EXT, "1>2"))
+    engine, row = begun(udp(WEB, EXT, "1>2"), 64, *more)
     engine.state.counts[Count.SLOT, 0] = SLOT
     ways.judged(engine.tables, engine.state, P, engine.ids.of(interface), EGRESS, Decision(Verdict.ACCEPT, 0, RULE, 0))
     assert engine.state.flights[P, Flight.WAY] == (row + 1 if kept else 0)
     packed = int(engine.state.ways[row, Way.OUT])
     expected = engine.ids.of(interface) << ways.PLACE_SHIFT | ways.UNTRACKED | RULE if kept else 0
     assert (packed, engine.state.ways[row, Way.SLOTS]) == (expected, 0)
+    assert packed >> ways.PLACE_SHIFT == (engine.ids.of(interface) if kept else 0)
 
 
 def test_what_is_dropped_or_lost_writes_nothing():
@@ -214,7 +216,7 @@ def test_what_is_not_learned(column, value):
 KINDS = [udp(APP1, DB, "1>2"), tcp(APP1, DB, "1>2"), icmp(APP1, DB, 8), error(APP1, DB, SAME), udp(APP1_V6, WEB_V6, "1>2")]
 
 
-@pytest.mark.parametrize("rows", [1, 15, 16, 17, 32, 33, 100])
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 32, 33, 100, 400])
 def test_all_that_a_feed_needs_is_fetched_before_it(rows, monkeypatch):
     """Each packet's way a block ahead, and the entries that its way names when its own block begins; its home is the right one."""
     state = new_state(4, 0)._replace(ways=np.zeros((64, len(Way)), dtype=np.int64))
