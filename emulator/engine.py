@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from emulator.clock import NS_PER_SECOND
 from emulator.datapath import fragments, queue, translations
 from emulator.datapath.loop import Exit, advance
 from emulator.datapath.sightings import Sighting, merged
@@ -39,7 +40,6 @@ from emulator.policy.tables import Eni, LinkColumn, PlaceKind, Tables
 from emulator.wire.headers import FIELDS, Field, Matrix
 
 FOREVER = 2**62
-SECOND = 1_000_000_000
 MERGED_FROM = 1 << 16  # rows of sightings: more room is made only after those that belong together are one
 FEW_WAYS, WAYS = 1 << 10, 1 << 17  # rows of the cache of `ways`, interpreted and compiled: as much memory as a window of headers
 F = TypeVar("F", bound=Callable[..., Any])
@@ -299,7 +299,7 @@ class Engine:
             on_their_way = np.delete(self.state.flights, self.state.free[: int(counts[Count.FREE, 0]), 0], axis=0)
             moving = np.flatnonzero(np.isin(seen[:, Sighting.PACKET], on_their_way[:, Field.INDEX]))
             ended = int(moving[0]) if len(moving) else len(seen)
-            rows = np.concatenate((merged(seen[:ended], SECOND), seen[ended:]))
+            rows = np.concatenate((merged(seen[:ended], NS_PER_SECOND), seen[ended:]))
             sightings[: len(rows)] = rows
             counts[Count.SIGHTINGS, 0] = len(rows)
         if 2 * (counts[Count.SIGHTINGS, 0] + SPARE) > len(sightings):

@@ -74,8 +74,8 @@ def merged(rows: Matrix, within_ns: int = ALWAYS) -> Matrix:
     order = np.lexsort(keys.T)
     changes = (np.diff(keys[order], axis=0) != 0).any(axis=1)
     starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
-    made, sorted_rows = rows[order[starts]], rows[order]
+    made, side_by_side = rows[order[starts]], rows[order]
     for column, together in _TOGETHER.items():
-        made[:, column] = together.reduceat(sorted_rows[:, column], starts)
-    first: Matrix = made[np.argsort(order[starts])]
-    return first
+        made[:, column] = together.reduceat(side_by_side[:, column], starts)
+    by_first_packet: Matrix = made[np.argsort(order[starts])]
+    return by_first_packet

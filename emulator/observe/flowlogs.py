@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator.clock import NS_PER_SECOND
 from emulator.datapath.sightings import SHOWN, Sighting, merged
 from emulator.datapath.state import Count, State
 from emulator.errors import UsageError
@@ -29,7 +30,6 @@ from emulator.policy.tables import EGRESS
 from emulator.wire.addresses import address
 from emulator.wire.headers import ACK, FIN, RST, SYN, TCP, UDP, Matrix
 
-SECOND = 1_000_000_000
 DEFAULT_FORMAT = [
     *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport"),
     *("protocol", "packets", "bytes", "start", "end", "action", "log-status"),
@@ -145,7 +145,7 @@ class FlowLog:
 
     def _windows(self, seen: Any) -> Iterator[tuple[int, int, Any]]:
         """Start and end in seconds of each window, and what was seen in it."""
-        times_s = seen[:, Sighting.TIME_NS] // SECOND
+        times_s = seen[:, Sighting.TIME_NS] // NS_PER_SECOND
         start_s = self.start_s if self.start_s is not None else int(times_s.min(initial=2**62)) // self.interval_s * self.interval_s
         end_s = self.end_s if self.end_s is not None else int(times_s.max(initial=-1)) + 1
         for at_s in range(start_s, end_s, self.interval_s):
@@ -182,8 +182,8 @@ class FlowLog:
                 "protocol": protocol,
                 "packets": flow[Sighting.PACKETS],
                 "bytes": 0 if blocked else flow[Sighting.LENGTH],
-                "start": flow[Sighting.TIME_NS] // SECOND,
-                "end": flow[Sighting.LAST_NS] // SECOND,
+                "start": flow[Sighting.TIME_NS] // NS_PER_SECOND,
+                "end": flow[Sighting.LAST_NS] // NS_PER_SECOND,
                 "action": action,
                 "log-status": "OK",
                 "tcp-flags": _flags_of(flow[Sighting.FLAGS]) if protocol == TCP else 0,
